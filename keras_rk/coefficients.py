@@ -1,0 +1,219 @@
+"""One number in, one exact number out.
+
+`exact` takes what people write coefficients as and returns a `Fraction` where the number is
+rational, a `Surd` (see `square_roots`) where it contains square roots, and a SymPy expression
+where it contains symbols. `public` turns a `Surd` into the SymPy number that users see.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Union
+
+from keras_rk.errors import TableauError, shown
+from keras_rk.grammar import check_size, parse
+from keras_rk.square_roots import Number, Surd, square_root
+
+if TYPE_CHECKING:
+    import sympy
+
+__all__ = [
+    "Coefficient",
+    "exact",
+    "is_float",
+    "is_symbolic",
+    "nearest",
+    "public",
+    "simplest",
+    "to_sympy",
+    "to_text",
+]
+
+Coefficient = Union[Fraction, Surd, "sympy.Expr"]
+
+_KINDS = "an integer, a Fraction, a Decimal, text, a SymPy number, a NumPy scalar or a float"
+# dtype: bits of the significand, exponent of the smallest subnormal number
+_FLOATS = {"float64": (53, -1074), "float32": (24, -149), "float16": (11, -24)}
+_LARGEST = {"float64": 1024, "float32": 128, "float16": 16}
+
+
+def exact(value: Any) -> Coefficient:
+    """The exact value of one coefficient.
+
+    Args:
+        value: an int, `Fraction`, `Decimal`, text (`"1/6"`, `"0.25"`, `"(5 - sqrt(5))/10"`),
+            SymPy number or expression in symbols, NumPy scalar, or float (its exact binary
+            value: 0.1 is 3602879701896397/36028797018963968, while `"0.1"` is 1/10).
+
+    Returns:
+        A `Fraction`, a `Surd`, or a SymPy expression with free symbols.
+
+    Raises:
+        TableauError: for anything else: booleans, None, complex numbers, NaN, infinities,
+            text outside the grammar, numbers that square roots cannot express.
+    """
+    if isinstance(value, str):
+        return parse(value)
+    if isinstance(value, Fraction | Surd):
+        return check_size(value)
+    if type(value).__name__ in ("bool", "bool_"):
+        raise TableauError(f"A coefficient is {_KINDS}, not a truth value. Received: {value!r}.")
+    if isinstance(value, Integral):
+        return check_size(Fraction(int(value)))
+    if is_float(value) or isinstance(value, Decimal):
+        return _from_finite(value)
+    if _is_sympy(value):
+        return _from_sympy(value)
+    raise TableauError(f"A coefficient is {_KINDS}. Received: {shown(value)}.")
+
+
+def is_float(value: Any) -> bool:
+    """Whether `value` is a binary floating-point number: Python's, NumPy's or SymPy's."""
+    if isinstance(value, float) or (_is_sympy(value) and value.is_Float):
+        return True
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.floating)
+
+
+def is_symbolic(value: Coefficient) -> bool:
+    return not isinstance(value, Fraction | Surd)
+
+
+def symbols(value: Coefficient) -> set[sympy.Symbol]:
+    """The SymPy symbols in a coefficient."""
+    return set() if isinstance(value, Fraction | Surd) else value.free_symbols
+
+
+def public(value: Coefficient) -> Fraction | sympy.Expr:
+    """What a user sees: a `Fraction`, or a SymPy number where it is irrational."""
+    return value.to_sympy() if isinstance(value, Surd) else value
+
+
+def to_sympy(value: Coefficient) -> sympy.Expr:
+    """As a SymPy expression, rational or not."""
+    import sympy
+
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    return public(value)
+
+
+def to_text(value: Coefficient) -> str:
+    """In the grammar of coefficients, so that `exact(to_text(x)) == x` for every number."""
+    return str(value)
+
+
+def nearest(value: Number, dtype: str = "float64") -> float:
+    """The number of `dtype` nearest to `value`, ties to even, as a Python float; one rounding."""
+    if isinstance(value, Fraction):
+        return _round(value, dtype)
+    bits = 64
+    while True:  # ends, because an irrational number is not half-way between two floats
+        low, high = (_round(bound, dtype) for bound in value.enclosure(bits))
+        if low == high:
+            return low
+        bits *= 2
+
+
+def simplest(x: Fraction, tolerance: Fraction) -> Fraction:
+    """The fraction with the smallest denominator close to x, unless it is a coincidence.
+
+    Close means within `tolerance * max(1, |x|)`; fractions with denominators q beyond
+    q**2 * tolerance = 1/4 lie so densely that closeness says nothing, and x is returned.
+    """
+    margin = tolerance * max(Fraction(1), abs(x))
+
+    def close(most: int) -> bool:
+        return abs(x.limit_denominator(most) - x) <= margin
+
+    low, high = 1, math.isqrt(math.floor(1 / (4 * tolerance)))
+    if high < 1 or not close(high):
+        return x
+    while low < high:  # the nearest fraction only improves with the bound
+        middle = (low + high) // 2
+        low, high = (low, middle) if close(middle) else (middle + 1, high)
+    return x.limit_denominator(low)
+
+
+def _round(value: Fraction, dtype: str) -> float:
+    precision, smallest = _FLOATS[dtype]
+    if not value:
+        return 0.0
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    if abs(value) < Fraction(2) ** exponent:
+        exponent -= 1
+    ulp = max(exponent - precision + 1, smallest)
+    significand = round(value / Fraction(2) ** ulp)
+    if abs(significand) >= Fraction(2) ** (_LARGEST[dtype] - ulp):
+        raise TableauError(f"A coefficient fits into {dtype}. Received: about 2**{exponent}.")
+    return math.ldexp(significand, ulp)
+
+
+def _from_finite(value: Any) -> Fraction:
+    """The exact value of a float or Decimal."""
+    try:
+        numerator, denominator = value.as_integer_ratio()
+    except (ValueError, OverflowError):
+        raise TableauError(f"A coefficient is finite. Received: {shown(value)}.") from None
+    except MemoryError:
+        raise TableauError(f"A coefficient is of moderate size. Received: {value!r}.") from None
+    return Fraction(int(numerator), int(denominator))
+
+
+def _is_sympy(value: Any) -> bool:
+    sympy = sys.modules.get("sympy")  # a SymPy number exists only where SymPy is imported
+    return sympy is not None and isinstance(value, sympy.Basic)
+
+
+def _from_sympy(value: sympy.Basic) -> Coefficient:
+    import sympy
+
+    if value.free_symbols:
+        symbols = sorted(value.free_symbols, key=str)
+        if not isinstance(value, sympy.Expr) or not value.is_rational_function(*symbols):
+            raise TableauError(
+                f"A symbolic coefficient is a rational function of its symbols. Received: {value}."
+            )
+        for number in value.atoms(sympy.Number, sympy.NumberSymbol):
+            _evaluate(number)
+        value = sympy.cancel(value)
+        if value.free_symbols:
+            return value
+    return check_size(_evaluate(value))
+
+
+def _evaluate(value: Any) -> Number:
+    """A SymPy number from its own tree: rationals, sums, products, integer and half powers."""
+    if value.is_Rational and value.is_finite:
+        return Fraction(int(value.p), int(value.q))
+    if value.is_Float:
+        return _from_finite(value)
+    if value.is_Add or value.is_Mul:
+        result, *others = (_evaluate(part) for part in value.args)
+        for other in others:
+            result = result + other if value.is_Add else result * other
+        return check_size(result)
+    if value.is_Pow:
+        base, exponent = value.args
+        if exponent.is_Rational and exponent.q in (1, 2, 4, 8, 16) and abs(exponent.p) <= 100:
+            root = _evaluate(base)
+            for _ in range(int(exponent.q).bit_length() - 1):
+                root = square_root(root)
+            return _power(root, int(exponent.p))
+    raise TableauError(
+        "A coefficient is built from rational numbers by + - * / and square roots. "
+        f"Received: {shown(value)}."
+    )
+
+
+def _power(base: Number, exponent: int) -> Number:
+    if exponent < 0:
+        return Fraction(1) / _power(base, -exponent)
+    result: Number = Fraction(1)
+    for _ in range(exponent):
+        result = check_size(result * base)
+    return result

@@ -1,0 +1,24 @@
+"""Named Runge-Kutta methods, each with its source.
+
+`names()` lists them, `get(name)` returns the `Tableau`. The digits in a name are orders: `name6`
+has order 6, `name54` steps with weights `b` of order 5 and carries embedded weights `b_hat` of
+order 4. So `fehlberg45` steps with order 4, as Fehlberg meant it, and `fehlberg54` with order 5.
+Other customs: `rk38` is the 3/8 rule, and `ssprk43` has four stages and order 3.
+
+To add a method, call `method` in the module of its order: the tests enrol it by themselves.
+"""
+
+from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods down)
+    low_order,
+    order4,
+    order5,
+    order6,
+    order7,
+    order8,
+    order9,
+    order10,
+    strong_stability,
+)
+from keras_rk.tableaux.registry import aliases, get, names
+
+__all__ = ["aliases", "get", "names"]

@@ -1,0 +1,143 @@
+"""The table of named methods: what is written down when, what is built when.
+
+A module of this package calls `method` once per method. That stores text and nothing else: no
+coefficient is parsed, no `Tableau` built, before somebody asks for the method by its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from keras_rk.errors import TableauError, shown
+from keras_rk.tableaux.notation import Coefficients, read_drawing, read_listing
+
+if TYPE_CHECKING:
+    from keras_rk.tableau import Tableau
+
+__all__ = ["METHODS", "NamedMethod", "aliases", "get", "method", "names"]
+
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True)
+class NamedMethod:
+    """A method as it is written down: coefficients as text, claims, and where it comes from."""
+
+    name: str
+    order: int
+    embedded_order: int | None
+    source: str
+    drawing: str | None
+    listing: str | None
+
+    def coefficients(self) -> Coefficients:
+        if self.drawing is not None:
+            return read_drawing(self.drawing, self.name)
+        return read_listing(self.listing or "", self.name)
+
+    def tableau(self) -> Tableau:
+        from keras_rk.tableau import Tableau
+
+        A, b, c, b_hat = self.coefficients()
+        return Tableau(
+            A,
+            b,
+            c,
+            b_hat=b_hat,
+            claimed_order=self.order,
+            claimed_embedded_order=self.embedded_order,
+            name=self.name,
+            source=self.source,
+        )
+
+
+METHODS: dict[str, NamedMethod] = {}
+_ALIASES: dict[str, str] = {}
+_SPELLINGS: dict[str, str] = {}  # a name or alias, without case and punctuation -> the name
+
+
+def method(
+    name: str,
+    *,
+    order: int,
+    source: str,
+    drawing: str | None = None,
+    listing: str | None = None,
+    embedded_order: int | None = None,
+    aliases: tuple[str, ...] = (),
+) -> None:
+    """Writes a method down under its name.
+
+    Args:
+        name: in lower_snake_case. A pair ends in two digits: `name54` steps with weights `b` of
+            order 5 and has embedded weights `b_hat` of order 4.
+        order: the order that the source claims for `b`; a claim, which `check` verifies.
+        source: author, title, year; where the coefficients came from, if not from there.
+        drawing: the tableau as text-books draw it (see `notation.read_drawing`), or
+        listing: its coefficients one by one (see `notation.read_listing`).
+        embedded_order: the order that the source claims for `b_hat`.
+        aliases: other names by which `get` finds the method.
+    """
+    if (drawing is None) == (listing is None):
+        raise TableauError(f"A method has a drawing or a listing, not both. Received: {name!r}.")
+    spellings = {_plain(spelling): name for spelling in (name, *aliases)}
+    if len(spellings) <= len(aliases) or spellings.keys() & _SPELLINGS.keys():
+        raise TableauError(
+            f"A name or alias stands for one method. Received: {(name, *aliases)}, where one of"
+            f" them is taken."
+        )
+    _SPELLINGS.update(spellings)
+    _ALIASES.update(dict.fromkeys(aliases, name))
+    METHODS[name] = NamedMethod(name, order, embedded_order, source, drawing, listing)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all methods, by order, and as they are written down within one order."""
+    return tuple(sorted(METHODS, key=lambda name: METHODS[name].order))
+
+
+def aliases() -> dict[str, str]:
+    """Other names that `get` accepts, and the method each one stands for."""
+    return dict(_ALIASES)
+
+
+def get(name: str) -> Tableau:
+    """The tableau of a method, by its name or an alias.
+
+    Case, spaces and punctuation do not matter: `get("Dormand-Prince 5(4)")` is
+    `get("dormand_prince54")`. Asked twice for one method, it returns the same object.
+
+    Raises:
+        TableauError: where no method has that name; it suggests the nearest ones.
+    """
+    if not isinstance(name, str):
+        raise TableauError(f"A method is asked for by its name. Received: {shown(name)}.")
+    found = _SPELLINGS.get(_plain(name[:_LONGEST_NAME]))
+    if found is None or len(name) > _LONGEST_NAME:
+        raise TableauError(_unknown(name))
+    return _built(found)
+
+
+@cache
+def _built(name: str) -> Tableau:
+    return METHODS[name].tableau()
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _unknown(name: str) -> str:
+    nearest = " or ".join(repr(near) for near in _nearest(name))
+    hint = f"Did you mean {nearest}?" if nearest else "keras_rk.tableaux.names() lists them."
+    return f"No method has this name; {len(METHODS)} are known. {hint} Received: {shown(name)}."
+
+
+def _nearest(name: str) -> list[str]:
+    import difflib
+
+    wanted = _plain(name[:_LONGEST_NAME])
+    spellings = {_plain(known): known for known in (*_ALIASES, *METHODS)}
+    return [spellings[key] for key in difflib.get_close_matches(wanted, spellings, n=3)]

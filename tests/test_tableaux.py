@@ -1,0 +1,415 @@
+"""Every named method: its order, proved and shown not to be higher, and how it is found."""
+
+import re
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+
+from keras_rk import Tableau, TableauError, check, tableaux
+from keras_rk.tableaux import notation, registry
+
+# name: order, embedded order, verdict, stages, as the literature has them
+EXPECTED = {
+    "euler": (1, None, "exact", 1),
+    "midpoint": (2, None, "exact", 2),
+    "heun2": (2, None, "exact", 2),
+    "ralston2": (2, None, "exact", 2),
+    "kutta3": (3, None, "exact", 3),
+    "heun3": (3, None, "exact", 3),
+    "ralston3": (3, None, "exact", 3),
+    "bogacki_shampine32": (3, 2, "exact", 4),
+    "ssprk33": (3, None, "exact", 3),
+    "ssprk43": (3, 2, "exact", 4),
+    "rk4": (4, None, "exact", 4),
+    "rk38": (4, None, "exact", 4),
+    "gill4": (4, None, "exact", 4),
+    "ralston4": (4, None, "exact", 4),
+    "merson43": (4, 3, "exact", 5),
+    "zonneveld43": (4, 3, "exact", 5),
+    "england45": (4, 5, "exact", 6),
+    "fehlberg45": (4, 5, "exact", 6),
+    "ssprk54": (4, None, "numeric", 5),
+    "ssprk104": (4, 3, "exact", 10),
+    "nystrom5": (5, None, "exact", 6),
+    "butcher5": (5, None, "exact", 6),
+    "lawson5": (5, None, "exact", 6),
+    "cassity5": (5, None, "exact", 6),
+    "luther_konen5": (5, None, "exact", 6),
+    "fehlberg54": (5, 4, "exact", 6),
+    "cash_karp54": (5, 4, "exact", 6),
+    "dormand_prince54": (5, 4, "exact", 7),
+    "higham_hall54": (5, 4, "exact", 7),
+    "sharp_smart54": (5, 4, "exact", 7),
+    "bogacki_shampine54": (5, 4, "exact", 8),
+    "papakostas_papageorgiou54": (5, 4, "exact", 7),
+    "tsitouras54": (5, 4, "numeric", 7),
+    "huta6": (6, None, "exact", 8),
+    "butcher6": (6, None, "exact", 7),
+    "lawson6": (6, None, "exact", 7),
+    "luther6": (6, None, "exact", 7),
+    "dverk65": (6, 5, "exact", 8),
+    "verner65_1978": (6, 5, "exact", 8),
+    "dormand_prince65": (6, 5, "exact", 8),
+    "calvo65": (6, 5, "numeric", 9),
+    "tsitouras_papakostas65": (6, 5, "exact", 8),
+    "verner65": (6, 5, "exact", 9),
+    "verner65_robust": (6, 5, "exact", 9),
+    "butcher7": (7, None, "exact", 9),
+    "verner76_1978": (7, 6, "exact", 10),
+    "fehlberg78": (7, 8, "exact", 13),
+    "tanaka_muramatsu_yamashita76": (7, 6, "exact", 10),
+    "sharp_smart76": (7, 6, "exact", 11),
+    "verner76": (7, 6, "exact", 10),
+    "verner76_robust": (7, 6, "exact", 10),
+    "curtis8": (8, None, "exact", 11),
+    "cooper_verner8": (8, None, "exact", 11),
+    "fehlberg87": (8, 7, "exact", 13),
+    "verner87_1978": (8, 7, "exact", 13),
+    "dormand_prince87": (8, 7, "numeric", 13),
+    "dormand_prince87_exact": (8, 7, "exact", 13),
+    "dop853": (8, 5, "numeric", 12),
+    "tsitouras_papakostas87": (8, 7, "exact", 13),
+    "verner87": (8, 7, "exact", 13),
+    "sharp98": (9, 8, "exact", 16),
+    "tsitouras98": (9, 8, "exact", 16),
+    "verner98": (9, 8, "exact", 16),
+    "hairer10": (10, None, "numeric", 17),
+    "ono10": (10, None, "numeric", 17),
+    "feagin10": (10, 8, "numeric", 17),
+}
+each_method = pytest.mark.parametrize("name", tableaux.names())
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """Each method checked once, when a test first asks for it."""
+
+    class Reports(dict):
+        def __missing__(self, name):
+            self[name] = check(name)
+            return self[name]
+
+    return Reports()
+
+
+def test_every_method_is_expected_and_every_expected_method_is_there():
+    assert set(tableaux.names()) == set(EXPECTED)
+
+
+def test_names_are_unique_and_at_least_thirty():
+    assert len(tableaux.names()) == len(set(tableaux.names())) >= 30
+
+
+def test_names_are_ordered_by_order():
+    orders = [EXPECTED[name][0] for name in tableaux.names()]
+    assert orders == sorted(orders)
+
+
+@pytest.mark.parametrize("order", range(1, 11))
+def test_there_is_a_method_of_each_order(order):
+    assert order in {expected[0] for expected in EXPECTED.values()}
+
+
+@each_method
+def test_order_is_exact_and_not_higher(name, reports):
+    assert reports[name].order == EXPECTED[name][0]
+    assert not reports[name].order_is_lower_bound
+
+
+@each_method
+def test_the_next_order_is_refused_with_a_tree(name):
+    order = EXPECTED[name][0] + 1
+    report = check(name, order=order)
+    assert not report
+    assert report.failures[0].rule == "order"
+    assert report.failures[0].conditions[0].tree.order == order
+
+
+@each_method
+def test_embedded_order_is_exact_and_not_higher(name, reports):
+    assert reports[name].embedded_order == EXPECTED[name][1]
+
+
+@each_method
+def test_verdict(name, reports):
+    assert reports[name].verdict == EXPECTED[name][2]
+
+
+@each_method
+def test_stages(name):
+    assert tableaux.get(name).stages == EXPECTED[name][3]
+
+
+@each_method
+def test_explicit_consistent_with_row_sums_and_true_claims(name, reports):
+    report = reports[name]
+    assert (report.explicit, report.consistent, report.row_sums) == (True, True, True)
+    assert report, report.failures
+
+
+@each_method
+def test_claims_are_those_of_the_literature(name):
+    tableau = tableaux.get(name)
+    assert (tableau.claimed_order, tableau.claimed_embedded_order) == EXPECTED[name][:2]
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - {"tsitouras54"}))
+def test_nodes_are_exactly_the_row_sums(name):
+    tableau = tableaux.get(name)
+    assert Tableau(tableau.A, tableau.b).c == tableau.c
+
+
+@each_method
+def test_source_names_an_author_and_a_year(name):
+    assert re.search(r"[A-Z]\w+, .*\((1[5-9]|20)\d\d\)", tableaux.get(name).source)
+
+
+@each_method
+def test_every_entry_is_a_fraction_or_a_sympy_number(name):
+    tableau = tableaux.get(name)
+    entries = {entry for row in tableau.A for entry in row} | {*tableau.b, *tableau.c}
+    rational = {entry for entry in entries if isinstance(entry, Fraction)}
+    assert all(isinstance(x, sympy.Expr) and x.is_irrational for x in entries - rational)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gill4", "ralston4", "luther_konen5", "lawson6", "luther6", "curtis8", "rk8", "verner98"],
+)
+def test_square_roots_stay_exact(name):
+    tableau = tableaux.get(name)
+    assert any(isinstance(entry, sympy.Expr) for row in tableau.A for entry in row)
+    assert not tableau.has_floats
+
+
+def test_rk8_is_cooper_and_verner_with_eleven_stages_in_sqrt_21():
+    rk8 = tableaux.get("rk8")
+    root = sympy.sqrt(21)
+    assert rk8.name == "cooper_verner8"
+    assert rk8.stages == 11
+    assert sympy.simplify(rk8.A[4][2] - (18 + 4 * root) / 63) == 0
+    assert sympy.simplify(rk8.c[3] - (7 + root) / 14) == 0
+    assert rk8.b[0] == Fraction(1, 20)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bogacki_shampine32", "dormand_prince54", "higham_hall54", "tsitouras54", "verner65"],
+)
+def test_first_same_as_last(name):
+    assert tableaux.get(name).is_fsal
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("fehlberg45", "fehlberg54"), ("fehlberg78", "fehlberg87")]
+)
+def test_local_extrapolation_exchanges_the_weights(low, high):
+    low, high = tableaux.get(low), tableaux.get(high)
+    assert (low.A, low.b, low.b_hat) == (high.A, high.b_hat, high.b)
+
+
+def test_published_fractions_of_prince_and_dormand_approximate_the_exact_ones():
+    published = tableaux.get("dormand_prince87").to_numpy()
+    exact = tableaux.get("dormand_prince87_exact").to_numpy()
+    np.testing.assert_allclose(published.A, exact.A, rtol=1e-15, atol=1e-17)
+    np.testing.assert_allclose(published.b, exact.b, rtol=1e-15, atol=1e-17)
+
+
+def test_second_error_weights_of_dop853_have_order_three():
+    dop853 = tableaux.get("dop853")
+    b_hat = ["0"] * 12
+    b_hat[0] = "0.244094488188976377952755905512"
+    b_hat[8] = "0.733846688281611857341361741547"
+    b_hat[11] = "0.0220588235294117647058823529412"
+    assert check(Tableau(dop853.A, dop853.b, b_hat=b_hat)).embedded_order == 3
+
+
+def test_other_error_weights_of_bogacki_and_shampine_have_order_four():
+    pair = tableaux.get("bogacki_shampine54")
+    b_hat = ["6059/80640", 0, "8559189/30983680", "26411/124800", "-927/89600", "443/1197"]
+    b_hat += ["7267/94080", 0]
+    assert check(Tableau(pair.A, pair.b, b_hat=b_hat)).embedded_order == 4
+
+
+@pytest.mark.parametrize(("alias", "name"), sorted(tableaux.aliases().items()))
+def test_an_alias_finds_its_method(alias, name):
+    assert tableaux.get(alias) is tableaux.get(name)
+    assert tableaux.get(alias).name == name
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("heun", "heun2"),
+        ("ssprk22", "heun2"),
+        ("bs32", "bogacki_shampine32"),
+        ("merson", "merson43"),
+        ("rkf45", "fehlberg45"),
+        ("dopri5", "dormand_prince54"),
+        ("tsit5", "tsitouras54"),
+        ("rk8", "cooper_verner8"),
+    ],
+)
+def test_well_known_aliases(alias, name):
+    assert tableaux.aliases()[alias] == name
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("RK4", "rk4"),
+        ("Dormand-Prince 5(4)", "dormand_prince54"),
+        ("SSPRK(10,4)", "ssprk104"),
+        ("Cooper Verner 8", "cooper_verner8"),
+    ],
+)
+def test_case_and_punctuation_do_not_matter(spelling, name):
+    assert tableaux.get(spelling).name == name
+
+
+@each_method
+def test_a_method_is_built_once(name):
+    assert tableaux.get(name) is tableaux.get(name)
+    assert registry.METHODS[name].tableau() == tableaux.get(name)
+
+
+@pytest.mark.parametrize(
+    ("typo", "suggestion"),
+    [
+        ("rk44", "rk4"),
+        ("eular", "euler"),
+        ("dormandprince45", "dormand_prince54"),
+        ("cooper_verner", "cooper_verner8"),
+        ("verner97", "verner98"),
+        ("qqqqqq", "names()"),
+        ("", "names()"),
+        ("__import__('os')", "names()"),
+        ("x" * 1_000_000, "names()"),
+        ("rk4" + "_" * 100, "rk4"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest_ones(typo, suggestion):
+    with pytest.raises(TableauError, match=re.escape(suggestion)) as error:
+        tableaux.get(typo)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("name", [None, 4, 4.0, True, b"rk4", ["rk4"], ("rk4",), tableaux])
+def test_a_name_is_a_string(name):
+    with pytest.raises(TableauError, match="by its name"):
+        tableaux.get(name)
+
+
+def test_check_takes_a_name():
+    assert check("rk4").tableau is tableaux.get("rk4")
+
+
+def run(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["keras", "tensorflow", "jax", "torch", "sympy", "numpy"])
+def test_listing_the_names_imports_no_heavy_module(module):
+    code = (
+        "import sys; from keras_rk import tableaux; tableaux.names();"
+        f" print({module!r} in sys.modules)"
+    )
+    assert run(code) == "False"
+
+
+@pytest.mark.parametrize("module", ["keras", "sympy"])
+def test_a_rational_method_needs_neither_keras_nor_sympy(module):
+    code = (
+        "import sys; from keras_rk import tableaux; tableaux.get('fehlberg87');"
+        f" print({module!r} in sys.modules)"
+    )
+    assert run(code) == "False"
+
+
+def test_nothing_is_built_before_it_is_asked_for():
+    code = (
+        "from keras_rk import tableaux; from keras_rk.tableaux import registry;"
+        " tableaux.names(); print(registry._built.cache_info().currsize)"
+    )
+    assert run(code) == "0"
+
+
+DRAWING = """
+    0   |
+    1/2 | 1/2
+    1   | -1   2
+    ----+--------------
+        | 1/6  2/3  1/6
+        | 0    1    0
+"""
+LISTING = "a[2,1]=1/2 a[3,1]=-1 a[3,2]=2 b[1]=1/6 b[2]=2/3 b[3]=1/6 bhat[2]=1"
+
+
+def test_a_drawing_is_read():
+    assert notation.read_drawing(DRAWING, "drawn") == (
+        [[], ["1/2"], ["-1", "2"]],
+        ["1/6", "2/3", "1/6"],
+        ["0", "1/2", "1"],
+        ["0", "1", "0"],
+    )
+
+
+def test_nodes_are_listed_where_they_are_not_the_row_sums():
+    assert notation.read_listing(LISTING + " c[2]=1/2 c[3]=1", "listed").c == ["0", "1/2", "1"]
+
+
+def test_a_listing_is_read():
+    assert notation.read_listing(LISTING, "listed") == (
+        [[], ["1/2"], ["-1", "2"]],
+        ["1/6", "2/3", "1/6"],
+        None,
+        ["0", "1", "0"],
+    )
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        "",
+        DRAWING.replace("-1   2", "-1"),
+        DRAWING.replace("2/3  1/6", "2/3"),
+        DRAWING.replace("----+--------------", ""),
+        DRAWING + "        | 1    0    0",
+    ],
+)
+def test_a_broken_drawing_is_refused(drawing):
+    with pytest.raises(TableauError, match="'drawn'"):
+        notation.read_drawing(drawing, "drawn")
+
+
+@pytest.mark.parametrize(
+    "listing",
+    ["a[2]=1", "a[2,1]", "d[1]=0", "a[1,1]=1", "a[1,2]=1", "b[1]=1 b[1]=1", "b[0]=1", "b[1] = 1"],
+)
+def test_a_broken_listing_is_refused(listing):
+    with pytest.raises(TableauError, match="'listed'"):
+        notation.read_listing(listing, "listed")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": "RK-4", "drawing": DRAWING},
+        {"name": "new", "aliases": ("dopri5",), "drawing": DRAWING},
+        {"name": "new", "aliases": ("ne_w",), "drawing": DRAWING},
+        {"name": "new"},
+        {"name": "new", "drawing": DRAWING, "listing": LISTING},
+    ],
+)
+def test_a_name_that_is_taken_or_a_method_without_one_table_is_refused(arguments):
+    before = tableaux.names(), tableaux.aliases()
+    with pytest.raises(TableauError):
+        registry.method(**arguments, order=3, source="A. U. Thor, A method (2000)")
+    assert (tableaux.names(), tableaux.aliases()) == before
