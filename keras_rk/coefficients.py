@@ -15,7 +15,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Union
 
 from keras_rk.errors import TableauError, shown
-from keras_rk.grammar import check_size, parse
+from keras_rk.grammar import MAX_EXPONENT, check_size, parse
 from keras_rk.square_roots import Number, Surd, square_root
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def exact(value: Any) -> Coefficient:
         raise TableauError(f"A coefficient is {_KINDS}, not a truth value. Received: {value!r}.")
     if isinstance(value, Integral):
         return check_size(Fraction(int(value)))
-    if is_float(value) or isinstance(value, Decimal):
-        return _from_finite(value)
     if _is_sympy(value):
         return _from_sympy(value)
+    if is_float(value) or isinstance(value, Decimal):
+        return check_size(_from_finite(value))
     raise TableauError(f"A coefficient is {_KINDS}. Received: {shown(value)}.")
 
 
@@ -122,15 +122,16 @@ def nearest(value: Number, dtype: str = "float64") -> float:
 def simplest(x: Fraction, tolerance: Fraction) -> Fraction:
     """The fraction with the smallest denominator close to x, unless it is a coincidence.
 
-    Close means within `tolerance * max(1, |x|)`; fractions with denominators q beyond
-    q**2 * tolerance = 1/4 lie so densely that closeness says nothing, and x is returned.
+    Close means within `tolerance * max(1, |x|)`. About q**2 * tolerance is the chance that a
+    random number is that close to a fraction with a denominator up to q; where it is beyond
+    1/1000, closeness says nothing, and x is returned.
     """
     margin = tolerance * max(Fraction(1), abs(x))
 
     def close(most: int) -> bool:
         return abs(x.limit_denominator(most) - x) <= margin
 
-    low, high = 1, math.isqrt(math.floor(1 / (4 * tolerance)))
+    low, high = 1, math.isqrt(math.floor(1 / (1000 * tolerance)))
     if high < 1 or not close(high):
         return x
     while low < high:  # the nearest fraction only improves with the bound
@@ -155,12 +156,15 @@ def _round(value: Fraction, dtype: str) -> float:
 
 def _from_finite(value: Any) -> Fraction:
     """The exact value of a float or Decimal."""
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) > MAX_EXPONENT:
+        raise TableauError(
+            f"A decimal exponent lies between -{MAX_EXPONENT} and {MAX_EXPONENT}. "
+            f"Received: {shown(value)}."
+        )
     try:
         numerator, denominator = value.as_integer_ratio()
     except (ValueError, OverflowError):
         raise TableauError(f"A coefficient is finite. Received: {shown(value)}.") from None
-    except MemoryError:
-        raise TableauError(f"A coefficient is of moderate size. Received: {value!r}.") from None
     return Fraction(int(numerator), int(denominator))
 
 
@@ -188,10 +192,12 @@ def _from_sympy(value: sympy.Basic) -> Coefficient:
 
 def _evaluate(value: Any) -> Number:
     """A SymPy number from its own tree: rationals, sums, products, integer and half powers."""
+    if value.is_Float and (value == 0 or 1e-300 < abs(value) < 1e300):
+        import sympy
+
+        value = sympy.Rational(value)
     if value.is_Rational and value.is_finite:
         return Fraction(int(value.p), int(value.q))
-    if value.is_Float:
-        return _from_finite(value)
     if value.is_Add or value.is_Mul:
         result, *others = (_evaluate(part) for part in value.args)
         for other in others:

@@ -16,6 +16,9 @@ class TableauError(ValueError):
 
 def shown(value: Any) -> str:
     """`value` as an error quotes it: its repr, cut where it is long, and its type."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an error about a value must not die of the value
+        text = "a value without a repr"
     text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
     return text if isinstance(value, str | list) else f"{text} ({type(value).__name__})"

@@ -138,7 +138,8 @@ class Tableau:
     def __setattr__(self, field: str, value: Any) -> None:
         raise AttributeError(f"A Tableau is frozen; `{field}` cannot be set.")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, field: str) -> None:
+        raise AttributeError(f"A Tableau is frozen; `{field}` cannot be deleted.")
 
     @property
     def stages(self) -> int:
@@ -231,7 +232,7 @@ class Tableau:
         """Recover fractions from decimals: 0.3333333333333333 becomes 1/3.
 
         A coefficient x becomes the fraction p/q with the smallest q within
-        `tolerance * max(1, |x|)` if q**2 * tolerance < 1/4, so that it is no coincidence;
+        `tolerance * max(1, |x|)` if q**2 * tolerance <= 1/1000, so that it is no coincidence;
         otherwise it stays as it is.
 
         Args:

@@ -19,6 +19,6 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order10,
     strong_stability,
 )
-from keras_rk.tableaux.registry import aliases, get, names
+from keras_rk.tableaux.registry import aliases, described, get, names
 
-__all__ = ["aliases", "get", "names"]
+__all__ = ["aliases", "described", "get", "names"]

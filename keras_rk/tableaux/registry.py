@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_rk.errors import TableauError, shown
 from keras_rk.tableaux.notation import Coefficients, read_drawing, read_listing
@@ -16,7 +16,7 @@ from keras_rk.tableaux.notation import Coefficients, read_drawing, read_listing
 if TYPE_CHECKING:
     from keras_rk.tableau import Tableau
 
-__all__ = ["METHODS", "NamedMethod", "aliases", "get", "method", "names"]
+__all__ = ["METHODS", "NamedMethod", "aliases", "described", "get", "method", "names"]
 
 _LONGEST_NAME = 64
 
@@ -101,6 +101,21 @@ def names() -> tuple[str, ...]:
 def aliases() -> dict[str, str]:
     """Other names that `get` accepts, and the method each one stands for."""
     return dict(_ALIASES)
+
+
+def described() -> list[dict[str, Any]]:
+    """What each method claims to be, without building its tableau: for lists and programs."""
+    return [
+        {
+            "name": name,
+            "order": METHODS[name].order,
+            "embedded_order": METHODS[name].embedded_order,
+            "stages": len(METHODS[name].coefficients().b),
+            "source": METHODS[name].source,
+            "aliases": [alias for alias, stands_for in _ALIASES.items() if stands_for == name],
+        }
+        for name in names()
+    ]
 
 
 def get(name: str) -> Tableau:

@@ -1,0 +1,270 @@
+"""check: explicit, consistent, row sums, orders, claims, verdicts, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import signal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+
+from keras_rk import CheckReport, Tableau, TableauError, check, tableaux
+
+RK4 = ([[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"])
+GAUSS2 = ([["1/4", "1/4 - sqrt(3)/6"], ["1/4 + sqrt(3)/6", "1/4"]], ["1/2", "1/2"])
+ALPHA = sympy.Symbol("alpha")
+
+
+def scaled_floats(name):
+    """The float64 copy of a named method."""
+    arrays = tableaux.get(name).to_numpy()
+    return Tableau(arrays.A, arrays.b, b_hat=arrays.b_hat, name=f"{name} in floats")
+
+
+def test_a_sound_method():
+    report = check(RK4, order=4)
+    assert isinstance(report, CheckReport)
+    assert report
+    assert (report.explicit, report.consistent, report.row_sums) == (True, True, True)
+    assert (report.order, report.nonautonomous_order, report.embedded_order) == (4, 4, None)
+    assert (report.verdict, report.failures) == ("exact", ())
+    assert report.raise_if_failed() is None
+
+
+@pytest.mark.parametrize("order", [5, 8, 40])
+def test_an_order_it_does_not_have(order):
+    report = check(RK4, order=order)
+    assert not report
+    assert (report.order, report.verdict) == (4, "failed")
+    (failure,) = report.failures
+    assert failure.rule == "order"
+    assert len(failure.conditions) == 9  # every tree of order 5 fails for rk4
+    bushy = failure.conditions[0]
+    assert str(bushy.tree) == "[τ,τ,τ,τ]"
+    assert bushy.elementary_weight == Fraction(5, 24)
+    assert bushy.required == Fraction(1, 5)
+    assert bushy.residual == Fraction(1, 120)
+    with pytest.raises(TableauError, match=rf"(?s)asked for is {order}; the order is 4.*1/120"):
+        report.raise_if_failed()
+
+
+def test_a_claim_is_verified_and_never_trusted():
+    report = check(Tableau(*RK4, claimed_order=5))
+    assert not report
+    assert (report.order, report.claimed_order) == (4, 5)
+    assert "claimed is 5" in report.failures[0].message
+
+
+def test_an_embedded_claim_is_verified():
+    pair = tableaux.get("dormand_prince54")
+    wrong = Tableau(pair.exact_A, pair.exact_b, b_hat=pair.exact_b_hat, claimed_embedded_order=5)
+    report = check(wrong)
+    assert (report.order, report.embedded_order) == (5, 4)
+    assert [failure.rule for failure in report.failures] == ["embedded_order"]
+
+
+def test_embedded_weights_of_higher_order_than_the_main_ones():
+    report = check("fehlberg45")
+    assert (report.order, report.embedded_order) == (4, 5)
+
+
+def test_inconsistent():
+    report = check(([[], ["1/2"]], [0, "0.999"]))
+    assert not report.consistent
+    assert report.order == 0
+    assert [failure.rule for failure in report.failures] == ["consistent"]
+    assert "sum(b) = 999/1000" in report.failures[0].message
+
+
+def test_implicit():
+    report = check(GAUSS2)
+    assert not report.explicit
+    assert report.order == 4
+    assert [failure.rule for failure in report.failures] == ["explicit"]
+    assert "A[0][0] = 1/4" in report.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("A", "b", "c", "order", "nonautonomous"),
+    [
+        (*RK4, [0, 0, "1/2", 1], 4, 1),
+        ([[], [1]], ["1/2", "1/2"], ["1/2", "1/2"], 2, 2),
+        ([[], [1]], ["1/2", "1/2"], [0, 0], 2, 1),
+        ([[]], [1], ["1/2"], 1, 1),
+    ],
+)
+def test_nodes_that_are_not_row_sums(A, b, c, order, nonautonomous):
+    report = check((A, b, c))
+    assert not report
+    assert (report.row_sums, report.order) == (False, order)
+    assert report.nonautonomous_order == nonautonomous
+    assert {failure.rule for failure in report.failures} == {"row_sums"}
+    waived = check((A, b, c), require_row_sums=False)
+    assert waived
+    assert not waived.row_sums
+
+
+@pytest.mark.parametrize(
+    ("c", "slope"), [([0, "1/2", "1/2", 1], 4), ([0, 0, "1/2", 1], 1), (["1/2"] * 4, 2)]
+)
+def test_nonautonomous_order_is_what_integration_shows(c, slope):
+    # y' = y cos(t) + y**2 sin(2 t)/4 and its own t: nonlinear and time-dependent
+    tableau = Tableau(*RK4, c)
+    arrays = tableau.to_numpy()
+
+    def f(t, y):
+        return y * np.cos(t) + y**2 * np.sin(2 * t) / 4
+
+    def integrate(steps, arrays):
+        y, dt = 1.0, 1 / steps
+        for n in range(steps):
+            k = np.zeros(4)
+            for i in range(4):
+                k[i] = f((n + arrays.c[i]) * dt, y + dt * arrays.A[i] @ k)
+            y += dt * arrays.b @ k
+        return y
+
+    truth = integrate(4000, Tableau(*RK4).to_numpy())
+    errors = [abs(integrate(steps, arrays) - truth) for steps in (40, 80)]
+    assert check(tableau, require_row_sums=False).nonautonomous_order == slope
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(slope, abs=0.15)
+
+
+def test_three_verdicts_for_a_third():
+    def verdict(third, two_thirds):
+        return check(([[], [third], [0, two_thirds]], ["1/4", 0, "3/4"]), order=3).verdict
+
+    assert verdict("1/3", "2/3") == "exact"
+    assert verdict(0.3333333333333333, 0.6666666666666666) == "numeric"
+    assert verdict("0.3333333", "0.6666667") == "failed"
+
+
+def test_short_decimals_get_a_hint():
+    report = check(([[], ["0.3333333"], [0, "0.6666667"]], ["1/4", 0, "3/4"]), order=3)
+    assert "rationalize" in report.failures[0].message
+    assert "rationalize" not in check(RK4, order=5).failures[0].message
+
+
+@pytest.mark.parametrize("name", tableaux.names())
+def test_float_copies_have_the_same_order_numerically(name):
+    report = check(scaled_floats(name))
+    assert report
+    assert report.order == tableaux.get(name).claimed_order
+    assert report.embedded_order == tableaux.get(name).claimed_embedded_order
+
+
+def test_numeric_verdict_prints_its_residual():
+    report = check(([[], [2 / 3]], [0.25, 0.75]), order=2)
+    assert report.verdict == "numeric"
+    assert "largest residual 2.8e-17" in str(report)
+    assert report.to_dict()["largest_residual"] == pytest.approx(-2.8e-17, rel=0.1)
+
+
+def test_a_tolerance_of_ones_own():
+    short = ([[], ["0.667"]], ["0.25", "0.75"])
+    assert check(short).order == 1
+    assert check(short, tolerance=1e-3).order == 2
+    assert check(short, tolerance=1e-3).verdict == "numeric"
+    assert check(([[], [2 / 3]], [0.25, 0.75]), tolerance=0).order == 1
+
+
+def test_large_exact_coefficients_do_not_widen_the_tolerance_without_bound():
+    # Phi(|A|, |b|) is 2e16 here, so that n eps Phi alone would let 1e-3 pass
+    report = check(([[], [0]], [10**16, Fraction(1001, 1000) - 10**16]))
+    assert not report.consistent
+
+
+def test_symbols_hold_for_all_their_values():
+    family = Tableau([[], [ALPHA]], [1 - 1 / (2 * ALPHA), 1 / (2 * ALPHA)], claimed_order=2)
+    report = check(family)
+    assert report
+    assert (report.order, report.verdict) == (2, "exact")
+    failing = check(family, order=3).failures[0].conditions
+    assert failing[0].residual == ALPHA / 2 - sympy.Rational(1, 3)
+    assert failing[1].residual == sympy.Rational(-1, 6)
+    assert "alpha" in str(check(family, order=3))
+    assert check(family.subs(alpha="2/3"), order=2)
+
+
+def test_max_order_is_a_lower_bound():
+    report = check(RK4, max_order=3)
+    assert (report.order, report.order_is_lower_bound) == (3, True)
+    assert "at least 3" in str(report)
+    assert not check(RK4).order_is_lower_bound
+    assert check(RK4, order=4, max_order=2).order == 4
+
+
+def test_order_of_a_high_order_method_is_not_cut_short():
+    assert check("hairer10", max_order=10).order_is_lower_bound
+    assert not check("hairer10").order_is_lower_bound
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"order": 0},
+        {"order": 4.0},
+        {"order": True},
+        {"order": "4"},
+        {"max_order": 0},
+        {"max_order": None},
+        {"tolerance": -1},
+        {"tolerance": float("nan")},
+        {"tolerance": float("inf")},
+        {"tolerance": "small"},
+        {"tolerance": True},
+    ],
+    ids=str,
+)
+def test_bad_options(options):
+    with pytest.raises(TableauError, match="Received"):
+        check(RK4, **options)
+
+
+@pytest.mark.parametrize(
+    "tableau", [None, 4, "no such method", (1,), ([[]], [float("nan")]), {}, b"rk4"], ids=repr
+)
+def test_bad_tableaux(tableau):
+    with pytest.raises(TableauError):
+        check(tableau)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM to stop a hang")
+def test_a_claim_of_order_40_ends_at_the_first_order_that_fails():
+    signal.alarm(20)  # there are 10**14 trees of order 40
+    report = check("euler", order=40)
+    signal.alarm(0)
+    assert report.order == 1
+
+
+def test_printed_report():
+    assert str(check(RK4, order=4)).splitlines() == [
+        "tableau (4 stages)",
+        "  explicit     yes",
+        "  consistent   yes",
+        "  row sums     yes",
+        "  order        4, exactly; order 5 fails at tree [[[[τ]]]]: elementary weight 0, "
+        "1/gamma 1/120, residual -1/120",
+        "  asked for    4: holds",
+        "  verdict      exact",
+    ]
+
+
+def test_printed_failure_names_tree_weight_density_and_residual():
+    text = str(check(RK4, order=5))
+    assert "FAILED order: The order asked for is 5; the order is 4." in text
+    assert "tree [τ,τ,τ,τ]: elementary weight 5/24, 1/gamma 1/5, residual 1/120" in text
+    assert "sum b_i c_i c_i c_i c_i = 1/5, levels 0 1 1 1 1" in text
+    assert "and 4 more trees of order 5" in text
+
+
+@pytest.mark.parametrize("name", ["euler", "rk8", "hairer10", "dormand_prince87", "verner98"])
+@pytest.mark.parametrize("order", [None, 11])
+def test_reports_are_ready_for_json(name, order):
+    data = json.loads(json.dumps(check(name, order).to_dict()))
+    assert data["holds"] is (order is None)
+    assert data["order"] == tableaux.get(name).claimed_order
+    assert data["next_order"][0]["order"] == data["order"] + 1
+    assert bool(data["failures"]) is (order is not None)

@@ -1,0 +1,219 @@
+"""The command keras-rk."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_rk import Tableau, tableaux
+from keras_rk.cli import main
+
+RK4 = '{"A": [[], ["1/2"], [0, "1/2"], [0, 0, 1]], "b": ["1/6", "1/3", "1/3", "1/6"]%s}'
+
+
+@pytest.fixture
+def tableau_file(tmp_path):
+    def write(extra=""):
+        path = tmp_path / "mine.json"
+        path.write_text(RK4 % extra)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "shown"),
+    [
+        (["rk4"], 0, "claimed      4: holds"),
+        (["rk4", "--order", "4"], 0, "asked for    4: holds"),
+        (["rk4", "--order", "5"], 1, "FAILED order"),
+        (["rk8", "--order", "8"], 0, "cooper_verner8 (11 stages)"),
+        (["dormand_prince54"], 0, "embedded     4"),
+        (["rk4", "--max-order", "3"], 0, "at least 4"),  # the claim asks for order 4
+    ],
+)
+def test_check_by_name(arguments, status, shown, capsys):
+    assert main(["check", *arguments]) == status
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("extra", "options", "status"),
+    [
+        ("", [], 0),
+        (', "claimed_order": 4', [], 0),
+        (', "claimed_order": 5', [], 1),
+        (', "c": [0, 0, "1/2", 1]', [], 1),
+        (', "c": [0, 0, "1/2", 1]', ["--no-row-sums"], 0),
+        ("", ["--order", "5", "--tolerance", "0.01"], 1),  # the largest residual is 1/80
+        ("", ["--order", "5", "--tolerance", "0.0126"], 0),
+    ],
+)
+def test_check_a_file(extra, options, status, tableau_file, capsys):
+    assert main(["check", tableau_file(extra), *options]) == status
+    assert "tableau (4 stages)" in capsys.readouterr().out
+
+
+def test_check_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(RK4 % ""))
+    assert main(["check", "-", "--order", "4"]) == 0
+    assert "verdict      exact" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("order", [4, 5])
+def test_check_as_json(order, capsys):
+    status = main(["check", "rk4", "--order", str(order), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["holds"] is (status == 0) is (order == 4)
+    assert report["order"] == 4
+
+
+UNUSABLE = [
+    ["check", "no_such_method"],
+    ["check", "missing.json"],
+    ["check", "some/where"],
+    ["check", "rk4", "--order", "0"],
+    ["check", "rk4", "--tolerance", "nan"],
+    ["check", "a" * 5000],
+    ["check", "a\0b"],
+    ["show", "no_such_method"],
+]
+
+
+@pytest.mark.parametrize("arguments", UNUSABLE, ids=lambda arguments: " ".join(arguments)[:40])
+def test_unusable_input(arguments, capsys):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("keras-rk: ")
+    assert "Received" in printed.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1]", b"\xff\x00", b'{"A": [[]], "b": [NaN]}', b" " * 1_000_001],
+    ids=lambda content: repr(content[:20]),
+)
+def test_files_that_are_not_tableaux(content, tmp_path, capsys):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    assert main(["check", str(path)]) == 2
+    assert "Received" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_tableau_file(tmp_path, capsys):
+    assert main(["check", str(tmp_path)]) == 2
+    assert "must exist" in capsys.readouterr().err
+
+
+def test_nearest_names_are_suggested(capsys):
+    assert main(["check", "dormand_prince45"]) == 2
+    assert "dormand_prince54" in capsys.readouterr().err
+
+
+def test_an_error_as_json(capsys):
+    assert main(["check", "no_such_method", "--json"]) == 2
+    assert "No method" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["check"], ["check", "rk4", "--order", "four"], ["bogus"], ["list", "x"]]
+)
+def test_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: keras-rk" in capsys.readouterr().err
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", *tableaux.names()]
+    rows = [line.split() for line in lines]
+    assert next(row[1:3] for row in rows if row[0] == "dormand_prince54") == ["5(4)", "7"]
+
+
+def test_list_as_json(capsys):
+    assert main(["list", "--json"]) == 0
+    methods = json.loads(capsys.readouterr().out)
+    assert [method["name"] for method in methods] == list(tableaux.names())
+    assert all(method["source"] for method in methods)
+
+
+@pytest.mark.parametrize("name", tableaux.names())
+def test_show(name, capsys):
+    assert main(["show", name]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{name}\n")
+    assert "Source: " in printed
+
+
+@pytest.mark.parametrize("name", ["rk4", "rk8", "dormand_prince54", "hairer10"])
+def test_show_as_json_is_what_check_reads(name, tmp_path, capsys):
+    assert main(["show", name, "--json"]) == 0
+    path = tmp_path / "tableau.json"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert Tableau.from_json(path.read_text(encoding="utf-8")) == tableaux.get(name)
+    assert main(["check", str(path)]) == 0
+
+
+def test_show_as_latex(capsys):
+    assert main(["show", "gill4", "--latex"]) == 0
+    assert r"\sqrt{2}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [({"FORCE_COLOR": "1"}, True), ({}, False), ({"NO_COLOR": "1"}, False)],
+)
+def test_colours(environment, colours, monkeypatch, capsys):
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    main(["check", "rk4", "--order", "5"])
+    assert ("\033[31m" in capsys.readouterr().out) is colours
+
+
+def run(arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "keras_rk.cli", *arguments],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        **options,
+    )
+
+
+def test_as_a_process_without_keras_or_a_backend(tmp_path):
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text(
+        "import sys\n"
+        "for name in ('keras', 'tensorflow', 'jax', 'torch', 'sympy'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = run(["check", "rk8", "--order", "8"], env={**os.environ, "PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_terminal_without_greek_letters():
+    done = run(["check", "rk4"], env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert b"[[[[?]]]]" in done.stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("fcntl") is None, reason="needs a POSIX shell")
+def test_a_reader_that_leaves_early():
+    command = f"{sys.executable} -m keras_rk.cli list | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)
+    assert done.stdout.startswith(b"name")
+    assert done.stderr == b""

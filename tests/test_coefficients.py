@@ -1,0 +1,256 @@
+"""One number in, one exact number out; and everything else refused."""
+
+from __future__ import annotations
+
+import math
+import random
+import signal
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+
+from keras_rk.coefficients import exact, nearest, public, simplest, to_sympy, to_text
+from keras_rk.errors import TableauError
+
+RATIONAL = [
+    (3, Fraction(3)),
+    (Fraction(1, 3), Fraction(1, 3)),
+    (Decimal("0.1"), Fraction(1, 10)),
+    ("1/6", Fraction(1, 6)),
+    (" 1 / 6 ", Fraction(1, 6)),
+    ("0.25", Fraction(1, 4)),
+    (".5", Fraction(1, 2)),
+    ("1.", Fraction(1)),
+    ("-1.5e-3", Fraction(-3, 2000)),
+    ("2E3", Fraction(2000)),
+    ("--2", Fraction(2)),
+    ("1 - (2 - 3)*4/5", Fraction(9, 5)),
+    ("1/2/2", Fraction(1, 4)),
+    ("sqrt(4/9)", Fraction(2, 3)),
+    ("sqrt(2)*sqrt(8)", Fraction(4)),
+    ("sqrt(2)*sqrt(3) - sqrt(6)", Fraction(0)),
+    ("(sqrt(5) - 1)*(sqrt(5) + 1)", Fraction(4)),
+    ("sqrt(3 + 2*sqrt(2)) - sqrt(2)", Fraction(1)),
+    ("sqrt(5 + 2*sqrt(6)) - sqrt(2) - sqrt(3)", Fraction(0)),
+    (sympy.Rational(2, 7), Fraction(2, 7)),
+    (sympy.sqrt(2) ** 2, Fraction(2)),
+    (sympy.sqrt(3 + 2 * sympy.sqrt(2)) - sympy.sqrt(2), Fraction(1)),
+    (0.1, Fraction(3602879701896397, 36028797018963968)),
+    (5e-324, Fraction(1, 2**1074)),
+    (np.float32(0.1), Fraction(13421773, 134217728)),
+    (np.int64(-7), Fraction(-7)),
+    (sympy.Float(0.1), Fraction(3602879701896397, 36028797018963968)),
+]
+
+IRRATIONAL = [
+    "sqrt(21)",
+    "(18 + 4*sqrt(21))/63",
+    "-sqrt(2)/2",
+    "1/(1 + sqrt(2))",
+    "sqrt(2) + sqrt(3)",
+    "1/(sqrt(2) + sqrt(3) + sqrt(5))",
+    "sqrt(2)*sqrt(3)",
+    "sqrt(1 + sqrt(2))",
+    "sqrt(2 - sqrt(2 - sqrt(2)))",
+    "sqrt(sqrt(sqrt(sqrt(2))))",
+    "sqrt(1 + sqrt(2)/3)/(sqrt(2) - 1)",
+    "sqrt(12345678901234567890123456789)",
+]
+
+REFUSED = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    np.float64("nan"),
+    np.float32("inf"),
+    Decimal("NaN"),
+    Decimal("Infinity"),
+    Decimal("1e999999999"),
+    Decimal("1e-999999999"),
+    sympy.Float("1e400"),
+    sympy.Float("1e-400"),
+    1j,
+    np.complex128(1),
+    True,
+    np.True_,
+    None,
+    b"1/2",
+    [1],
+    np.array([1.0]),
+    object(),
+    sympy.pi,
+    sympy.E,
+    sympy.I,
+    sympy.oo,
+    sympy.nan,
+    sympy.zoo,
+    sympy.cbrt(2),
+    sympy.GoldenRatio,
+    sympy.sqrt(-1),
+    sympy.sin(sympy.Symbol("x")),
+    sympy.pi * sympy.Symbol("x"),
+    sympy.true,
+    pytest.param(10 ** (10**4), id="huge"),
+    pytest.param(Fraction(1, 10 ** (10**4)), id="tiny"),
+    "",
+    "   ",
+    "nan",
+    "inf",
+    "pi",
+    "1,5",
+    "½",
+    "²",
+    "٣",
+    "1_000",
+    "0x10",
+    "1/0",
+    "1/(sqrt(2)*sqrt(2) - 2)",
+    "1/(sqrt(3 + 2*sqrt(2)) - 1 - sqrt(2))",
+    "sqrt(-1)",
+    "sqrt(sqrt(2) - 2)",
+    "sqrt",
+    "sqrt 2",
+    "sqrt()",
+    "sqrtt(2)",
+    "2sqrt(3)",
+    "1 2",
+    "(1",
+    "1)",
+    "1+",
+    "*1",
+    "2**3",
+    "2^3",
+    "10**10**10",
+    "9999999999!",
+    "1e999999999999",
+    "1e-1001",
+    "__import__('os')",
+    "__import__('os').system('echo executed > executed')",
+    "().__class__.__mro__",
+    "lambda: 1",
+    "1;2",
+    "1\n2",
+    "1\x00",
+    "(" * 2000 + "1" + ")" * 2000,
+    "(" * 60 + "1" + ")" * 60,
+    "sqrt(" * 60 + "2" + ")" * 60,
+    "-" * 3000 + "1",
+    "9" * 5000,
+    "*".join(["1e999"] * 50),
+    "sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7)+sqrt(11)",
+    "sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7)+sqrt(1+sqrt(2))",
+]
+
+
+@pytest.fixture
+def deadline():
+    """What hangs fails; a limit far above what any of these take."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.parametrize(("value", "expected"), RATIONAL, ids=lambda x: repr(x)[:40])
+def test_rational_numbers_become_fractions(value, expected):
+    found = exact(value)
+    assert isinstance(found, Fraction)
+    assert found == expected
+
+
+@pytest.mark.parametrize("text", IRRATIONAL)
+def test_irrational_numbers_equal_what_sympy_makes_of_the_text(text):
+    # in a test, on text of our own, SymPy's parser is an independent reading of it
+    expected = sympy.sympify(text.replace("/", "/Integer(1)/"), {"Integer": sympy.Integer})
+    assert abs(sympy.N(to_sympy(exact(text)) - expected, 60)) < sympy.Float("1e-55")
+
+
+@pytest.mark.parametrize("text", IRRATIONAL)
+def test_text_round_trips_exactly(text):
+    number = exact(text)
+    assert exact(to_text(number)) == number
+    assert hash(exact(to_text(number))) == hash(number)
+
+
+@pytest.mark.parametrize("text", IRRATIONAL)
+def test_sympy_numbers_round_trip_exactly(text):
+    assert exact(public(exact(text))) == exact(text)
+
+
+@pytest.mark.parametrize("text", IRRATIONAL)
+def test_floats_of_irrational_numbers_are_the_nearest(text):
+    expected = float(sympy.N(to_sympy(exact(text)), 60))
+    assert float(exact(text)) == nearest(exact(text)) == expected
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda x: repr(x)[:40])
+def test_everything_else_is_refused(value, deadline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TableauError, match="Received"):
+        exact(value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_says_where_in_the_text():
+    with pytest.raises(TableauError, match=r"at character 4, found ','.*point.*'1/2,5'"):
+        exact("1/2,5")
+
+
+def test_equal_numbers_from_different_roots_are_equal():
+    assert exact("sqrt(5 + 2*sqrt(6))") == exact("sqrt(2) + sqrt(3)")
+    assert exact("sqrt(2)") != exact("sqrt(3)")
+    assert exact("sqrt(2)") != Fraction(1)
+
+
+def test_order_of_irrational_numbers_that_agree_to_many_digits():
+    near = Fraction(math.isqrt(2 * 10**200), 10**100)
+    assert exact("sqrt(2)") > near
+    assert near < exact("sqrt(2)")
+    assert abs(near - exact("sqrt(2)")) < Fraction(1, 10**99)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nearest_rounds_once(dtype):
+    # a tie in `dtype`, and a little more: rounding to float64 first would lose the little
+    epsilon = Fraction(float(np.finfo(dtype).eps))
+    tie = 1 + epsilon / 2
+    assert nearest(tie, dtype) == 1.0
+    assert nearest(tie + Fraction(1, 2**200), dtype) == float(1 + epsilon)
+    assert nearest(-tie - Fraction(1, 2**200), dtype) == -float(1 + epsilon)
+
+
+def test_nearest_agrees_with_python_on_random_fractions():
+    generator = random.Random(0)
+    numbers = [
+        Fraction(generator.getrandbits(200) + 1, generator.getrandbits(180) + 1)
+        * Fraction(2) ** generator.randint(-1100, 900)
+        for _ in range(2000)
+    ]
+    assert [nearest(x) for x in numbers] == [float(x) for x in numbers]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nearest_of_subnormal_numbers(dtype):
+    smallest = Fraction(float(np.finfo(dtype).smallest_subnormal))
+    assert nearest(smallest * Fraction(3, 4), dtype) == float(smallest)
+    assert nearest(smallest / 4, dtype) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nearest_refuses_overflow(dtype):
+    largest = Fraction(float(np.finfo(dtype).max))
+    assert nearest(largest, dtype) == float(largest)
+    with pytest.raises(TableauError, match=f"fits into {dtype}"):
+        nearest(2 * largest, dtype)
+
+
+def test_simplest_recovers_fractions_and_leaves_coincidences():
+    tolerance = Fraction(1, 10**14)
+    assert simplest(Fraction(1 / 3), tolerance) == Fraction(1, 3)
+    assert simplest(Fraction(19372 / 6561), tolerance) == Fraction(19372, 6561)
+    assert simplest(Fraction(math.pi), tolerance) == Fraction(math.pi)

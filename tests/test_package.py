@@ -1,0 +1,105 @@
+"""What importing the package costs and brings, in fresh interpreters."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+import keras_rk
+
+from .conftest import backend, has_backend
+
+needs_keras = pytest.mark.skipif(not has_backend(), reason="Keras or its backend is missing")
+HEAVY = ("keras", "tensorflow", "jax", "torch", "sympy", "numpy")
+
+
+def run(code: str) -> str:
+    """What `code` prints in a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+LOADED = f"; import sys; print([m for m in {HEAVY} if m in sys.modules])"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras_rk",
+        "from keras_rk import tableaux; tableaux.names()",
+        "import keras_rk; assert keras_rk.check('rk4', order=4)",
+        "import keras_rk; assert keras_rk.check('rk8', order=8)",
+    ],
+)
+def test_the_exact_side_imports_nothing_heavy(code):
+    assert run(code + LOADED) == "[]"
+
+
+def test_layers_are_loaded_when_they_are_touched():
+    assert run("import keras_rk, sys; print('keras_rk.layers' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize("name", keras_rk.__all__)
+def test_public_names(name):
+    if name == "layers" and not has_backend():
+        pytest.skip("Keras or its backend is missing")
+    assert getattr(keras_rk, name) is not None
+    assert name in dir(keras_rk)
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        keras_rk.no_such_name  # noqa: B018
+
+
+def test_without_keras_layers_say_what_to_install():
+    code = (
+        "import sys; sys.modules['keras'] = None\n"
+        "import keras_rk\n"
+        "assert keras_rk.check('rk4')\n"
+        "try: keras_rk.layers\n"
+        "except ImportError as error: print(error)"
+    )
+    assert "pip install" in run(code)
+
+
+@needs_keras
+@pytest.mark.parametrize("order", ["keras_rk, keras", "keras, keras_rk"])
+def test_layers_are_registered_in_either_import_order(order):
+    code = (
+        f"import {order}\nprint(keras.saving.get_registered_object('keras_rk>RKResidual').__name__)"
+    )
+    assert run(code).endswith("RKResidual")
+
+
+@needs_keras
+@pytest.mark.skipif(backend() != "tensorflow", reason="tf.keras is TensorFlow's")
+def test_layers_are_registered_through_tf_keras():
+    code = (
+        "import keras_rk, tensorflow as tf\n"
+        "tf.keras.layers.Dense\n"
+        "print(tf.keras.saving.get_registered_object('keras_rk>RKResidual').__name__)"
+    )
+    assert run(code).endswith("RKResidual")
+
+
+@needs_keras
+@pytest.mark.skipif(backend() == "tensorflow", reason="TensorFlow is the backend here")
+def test_the_package_itself_never_imports_tensorflow():
+    blocked = "import sys; sys.modules['tensorflow'] = None\n"
+    code = blocked + "import keras_rk; keras_rk.layers.RKResidual; print('keras' in sys.modules)"
+    if importlib.util.find_spec("tensorflow") is None:
+        blocked = ""
+    assert run(code) == "True"

@@ -1,0 +1,302 @@
+"""Tableau: what it accepts, refuses, derives, and gives back."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+
+from keras_rk import Tableau, TableauError, tableaux
+
+RK4_A = [[], ["1/2"], [0, "1/2"], [0, 0, 1]]
+RK4_B = ["1/6", "1/3", "1/3", "1/6"]
+ALPHA = sympy.Symbol("alpha")
+
+
+@pytest.fixture
+def rk4():
+    return Tableau(RK4_A, RK4_B, name="rk4", claimed_order=4, source="W. Kutta (1901)")
+
+
+@pytest.fixture
+def family():
+    return Tableau([[], [ALPHA]], [1 - 1 / (2 * ALPHA), 1 / (2 * ALPHA)], name="family")
+
+
+SAME = [
+    pytest.param(RK4_A, RK4_B, id="lower rows, text"),
+    pytest.param(
+        [[0, 0, 0, 0], ["0.5", 0, 0, 0], [0, Fraction(1, 2), 0, 0], [0, 0, 1, 0]],
+        [Fraction(1, 6), sympy.Rational(1, 3), "2/6", "1/6"],
+        id="square, mixed",
+    ),
+    pytest.param(
+        np.array([[0, 0, 0, 0], [0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 1, 0]]),
+        RK4_B,
+        id="numpy",
+    ),
+    pytest.param(
+        sympy.Matrix([[0] * 4, ["1/2", 0, 0, 0], [0, "1/2", 0, 0], [0, 0, 1, 0]]),
+        RK4_B,
+        id="sympy matrix",
+    ),
+]
+
+
+@pytest.mark.parametrize(("A", "b"), SAME)
+def test_equal_by_value_however_written(A, b, rk4):
+    other = Tableau(A, b)
+    assert other == rk4
+    assert hash(other) == hash(rk4)
+    assert len({other, rk4}) == 1
+
+
+def test_different_coefficients_are_different(rk4):
+    assert rk4 != Tableau(RK4_A, RK4_B, [0, 0, "1/2", 1])
+    assert rk4 != Tableau(RK4_A, RK4_B, b_hat=RK4_B)
+    assert rk4 != "rk4"
+
+
+def test_coefficients_are_exact(rk4):
+    assert rk4.b == (Fraction(1, 6), Fraction(1, 3), Fraction(1, 3), Fraction(1, 6))
+    assert rk4.c == (0, Fraction(1, 2), Fraction(1, 2), 1)
+    assert rk4.A[2] == (0, Fraction(1, 2), 0, 0)
+    assert all(isinstance(x, Fraction) for row in rk4.A for x in row)
+
+
+def test_irrational_coefficients_are_sympy_numbers():
+    tableau = Tableau([[], ["sqrt(2)/2"]], ["1 - sqrt(2)/2", "sqrt(2)/2"])
+    assert tableau.A[1][0] == sympy.sqrt(2) / 2
+    assert isinstance(tableau.b[0], sympy.Expr)
+    assert isinstance(tableau.A[0][0], Fraction)
+    assert tableau.is_consistent
+
+
+def test_frozen(rk4):
+    with pytest.raises(AttributeError, match="frozen"):
+        rk4.name = "other"
+    with pytest.raises(AttributeError, match="frozen"):
+        del rk4.name
+
+
+REFUSED = [
+    pytest.param(([], []), {}, "at least one stage", id="zero stages"),
+    pytest.param(([[0, 1], [1]], [1, 0]), {}, "2 rows with", id="ragged"),
+    pytest.param(([[0, 1]], [1]), {}, "as many columns as rows", id="not square"),
+    pytest.param(([[]], [1, 2]), {}, r"len\(b\)=2, stages=1", id="too many weights"),
+    pytest.param(([[]], [1], [0, 1]), {}, r"len\(c\)=2", id="too many nodes"),
+    pytest.param(([[]], [1]), {"b_hat": [1, 2]}, r"len\(b_hat\)=2", id="embedded weights"),
+    pytest.param(("ab", [1]), {}, "`A` must be a sequence", id="text for A"),
+    pytest.param((["1"], [1]), {}, "row 0 of `A`", id="text for a row"),
+    pytest.param((None, None), {}, "`A` must be a sequence", id="None"),
+    pytest.param(([[]], {1: 2}), {}, "`b` must be a sequence", id="dictionary"),
+    pytest.param(([[], [math.nan]], [0, 1]), {}, r"A\[1\]\[0\].*finite.*nan", id="NaN"),
+    pytest.param(([[], [1]], [math.inf, 1]), {}, r"b\[0\].*finite.*inf", id="infinity"),
+    pytest.param(([[True]], [1]), {}, r"A\[0\]\[0\].*truth value", id="boolean"),
+    pytest.param(([[]], [None]), {}, r"b\[0\].*None", id="None coefficient"),
+    pytest.param(([[]], [1j]), {}, r"b\[0\].*1j", id="complex"),
+    pytest.param(([[]], [sympy.pi]), {}, r"b\[0\].*pi", id="transcendental"),
+    pytest.param(([[]], ["__import__('os')"]), {}, "found '_'", id="code"),
+    pytest.param(([[]], [1]), {"claimed_order": 0}, "claimed_order", id="claimed 0"),
+    pytest.param(([[]], [1]), {"claimed_order": True}, "claimed_order", id="claimed True"),
+    pytest.param(([[]], [1]), {"claimed_order": 2.0}, "claimed_order", id="claimed float"),
+    pytest.param(
+        ([[]], [1]), {"claimed_embedded_order": 1}, "needs embedded weights", id="no b_hat"
+    ),
+    pytest.param(([[]], [1]), {"name": 3}, "`name` must be", id="name"),
+    pytest.param(([[]], [1]), {"name": "\033[2J"}, "printable", id="escape sequence"),
+    pytest.param(([[]], [1]), {"source": "x" * 2000}, "printable", id="long source"),
+    pytest.param(([[0]] * 1000, [1] * 1000), {}, "at most 512 stages", id="too many stages"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "options", "message"), REFUSED)
+def test_refused_with_the_rule_the_place_and_what_came(arguments, options, message):
+    with pytest.raises(TableauError, match=message) as caught:
+        Tableau(*arguments, **options)
+    assert "Received" in str(caught.value)
+
+
+def test_errors_name_the_tableau():
+    with pytest.raises(TableauError, match="tableau 'mine'"):
+        Tableau([[]], [1, 2], name="mine")
+
+
+@pytest.mark.parametrize("name", tableaux.names())
+def test_json_round_trips_exactly(name):
+    tableau = tableaux.get(name)
+    again = Tableau.from_json(tableau.to_json())
+    assert again == tableau
+    assert again.to_dict() == tableau.to_dict()
+    assert (again.name, again.source) == (tableau.name, tableau.source)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
+@pytest.mark.parametrize("which", ["rk4", "family"])
+def test_copies_and_pickles(copied, which, request):
+    tableau = request.getfixturevalue(which)
+    assert copied(tableau) == tableau
+    assert copied(tableau).name == tableau.name
+
+
+def test_json_keeps_nodes_embedded_weights_claims_and_floats():
+    tableau = Tableau(
+        [[], [0.1]],
+        [0, 1],
+        ["1/3", 1],
+        b_hat=["sqrt(2)", "1 - sqrt(2)"],
+        claimed_order=1,
+        claimed_embedded_order=1,
+    )
+    again = Tableau.from_json(tableau.to_json())
+    assert again == tableau
+    assert again.has_floats
+    assert (again.claimed_order, again.claimed_embedded_order) == (1, 1)
+
+
+def test_decimals_in_json_are_the_digits_they_show():
+    assert Tableau.from_json('{"A": [[], [0.1]], "b": [0, 1]}').A[1][0] == Fraction(1, 10)
+
+
+BAD_FILES = [
+    "",
+    "{",
+    "[]",
+    "null",
+    "3",
+    '"rk4"',
+    '{"A": [[]]}',
+    '{"A": [[]], "b": [NaN]}',
+    '{"A": [[]], "b": [Infinity]}',
+    '{"A": [[]], "b": [true]}',
+    '{"A": [[]], "b": [null]}',
+    '{"A": [[]], "b": [1], "d": 2}',
+    '{"A": {}, "b": [1]}',
+    '{"A": "rk4", "b": "rk4"}',
+    '{"A": [[]], "b": ["__import__(\'os\')"]}',
+    '{"A": [[]], "b": [1e999999]}',
+    '{"A": [[]], "b": [' + "9" * 6000 + "]}",
+    '{"A": [[]], "b": [1], "claimed_order": "four"}',
+    '{"A": [[]], "b": [1], "name": ["x"]}',
+    "[" * 100_000,
+    b"\xff\xfe\x00",
+    b"\x89PNG\r\n",
+]
+
+
+@pytest.mark.parametrize("text", BAD_FILES, ids=lambda text: repr(text)[:40])
+def test_files_that_are_not_tableaux(text):
+    with pytest.raises(TableauError, match="Received"):
+        Tableau.from_json(text)
+
+
+@pytest.mark.parametrize("bad", [None, 3, object(), [1], (1, 2, 3, 4), {"A": [[]]}, b"rk4"])
+def test_coerce_refuses_what_is_no_tableau(bad):
+    with pytest.raises(TableauError):
+        Tableau.coerce(bad)
+
+
+def test_coerce_accepts_what_users_pass(rk4):
+    forms = [rk4, "rk4", "RK4", rk4.to_dict(), (RK4_A, RK4_B), [RK4_A, RK4_B, rk4.c]]
+    assert [Tableau.coerce(form) for form in forms] == [rk4] * len(forms)
+
+
+def test_symbols_are_put_in_by_name(family):
+    assert family.is_symbolic
+    assert family.is_consistent
+    assert family.subs(alpha="2/3") == tableaux.get("ralston2")
+    assert family.subs(alpha=sympy.sqrt(2)).b[1] == sympy.sqrt(2) / 4
+    assert not family.subs(alpha=1).is_symbolic
+
+
+def test_symbols_that_are_not_there_and_poles(family):
+    with pytest.raises(TableauError, match=r"own symbols \(alpha\).*beta"):
+        family.subs(beta=1)
+    with pytest.raises(TableauError, match="Received"):
+        family.subs(alpha=0)
+
+
+@pytest.mark.parametrize("use", [Tableau.to_numpy, Tableau.to_json, Tableau.to_dict])
+def test_symbolic_tableaux_say_what_to_do(use, family):
+    with pytest.raises(TableauError, match=r"subs.*alpha.*'family'"):
+        use(family)
+
+
+def test_to_numpy_scales_exactly_and_rounds_once():
+    tableau = Tableau([[], ["1/3"]], ["1/3", "2/3"], b_hat=[1, 0])
+    arrays = tableau.to_numpy("float32", scale="3/7")
+    assert arrays.A.dtype == arrays.b.dtype == np.float32
+    assert arrays.A[1, 0] == np.float32(1 / 7)
+    assert arrays.b[1] == np.float32(2 / 7)
+    assert arrays.c[1] == np.float32(1 / 3)
+    assert arrays.b_hat[0] == np.float32(3 / 7)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex128", "object", "longdouble"])
+def test_to_numpy_refuses_other_dtypes(dtype, rk4):
+    with pytest.raises(TableauError, match="float64, float32 or float16"):
+        rk4.to_numpy(dtype)
+
+
+def test_rationalize_recovers_a_method_from_floats():
+    fehlberg = tableaux.get("fehlberg45")
+    arrays = fehlberg.to_numpy()
+    floats = Tableau(arrays.A, arrays.b, b_hat=arrays.b_hat)
+    assert floats.has_floats
+    assert floats != fehlberg
+    assert floats.rationalize() == fehlberg
+    assert not floats.rationalize().has_floats
+
+
+def test_rationalize_takes_a_tolerance_for_short_decimals():
+    short = Tableau([[], ["0.6666667"]], ["0.25", "0.75"])
+    assert short.rationalize() == short
+    assert short.rationalize("1e-6").A[1][0] == Fraction(2, 3)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, 1, "x", None, "sqrt(2)/2"])
+def test_rationalize_refuses_bad_tolerances(tolerance, rk4):
+    with pytest.raises(TableauError):
+        rk4.rationalize(tolerance)
+
+
+def test_derived_properties(rk4):
+    assert (rk4.stages, rk4.is_explicit, rk4.is_consistent, rk4.is_fsal) == (4, True, True, False)
+    assert tableaux.get("dormand_prince54").is_fsal
+    implicit = Tableau([["1/2"]], [1])
+    assert (implicit.is_explicit, implicit.is_fsal) == (False, False)
+
+
+def test_drawing(rk4):
+    assert str(rk4) == "\n".join(
+        [
+            "rk4",
+            "  0 │",
+            "1/2 │ 1/2",
+            "1/2 │   0  1/2",
+            "  1 │   0    0    1",
+            "────┼───────────────────",
+            "    │ 1/6  1/3  1/3  1/6",
+        ]
+    )
+    assert repr(rk4) == "<Tableau 'rk4', 4 stages>"
+
+
+def test_latex_and_html(rk4):
+    assert r"1 & 0 & 0 & 1 \\" in rk4.to_latex()
+    assert rk4._repr_latex_().startswith(r"$$\begin{array}{c|cccc}")
+    assert "<td" in rk4._repr_html_()
+    named = Tableau([[]], [1], name="<script>")
+    assert "<script>" not in named._repr_html_()
+
+
+def test_dictionary_is_ready_for_json(rk4):
+    assert json.loads(json.dumps(rk4.to_dict())) == rk4.to_dict()
