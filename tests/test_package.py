@@ -90,7 +90,7 @@ def test_layers_are_registered_through_tf_keras():
     code = (
         "import keras_rk, tensorflow as tf\n"
         "tf.keras.layers.Dense\n"
-        "print(tf.keras.saving.get_registered_object('keras_rk>RKResidual').__name__)"
+        "print(tf.keras.utils.get_registered_object('keras_rk>RKResidual').__name__)"
     )
     assert run(code).endswith("RKResidual")
 

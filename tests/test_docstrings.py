@@ -1,0 +1,39 @@
+"""The examples in docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import keras_rk
+
+from .conftest import has_backend
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(keras_rk.__path__, "keras_rk.", onerror=lambda name: None)
+    if has_backend() or not module.name.startswith("keras_rk.layers")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    names = {**vars(module), "np": np}
+    failed, _ = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+def test_the_public_classes_and_functions_have_examples():
+    finder = doctest.DocTestFinder()
+    public = ("checker", "tableau", "rooted_trees", "order_conditions")
+    with_examples = [
+        name
+        for name in public
+        if any(test.examples for test in finder.find(importlib.import_module(f"keras_rk.{name}")))
+    ]
+    assert with_examples == list(public)
