@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from keras_rk.forms import Form, Vector
+from keras_rk.forms import Form
+from keras_rk.linear_algebra import Vector
 from keras_rk.rooted_trees import TIME_LEAF, OrderPlan, plan
 
 __all__ = ["ElementaryWeights"]
@@ -32,6 +33,7 @@ class ElementaryWeights:
         self._form = form
         self._prefix: list[int] = []
         self._child: list[int] = []
+        self._order: list[int] = []
         self._stages: dict[int, Vector] = {0: self._form.one}
         self._derivatives: dict[int, Vector] = {}
         if with_time:
@@ -47,15 +49,15 @@ class ElementaryWeights:
         here = self.plan(order)
         self._number_trees(order)
         for k in reversed(range(here.roots)):
-            yield k, self._weight(here, k, embedded)
+            yield k, self._weight(order, here, k, embedded)
 
     def weight(self, order: int, k: int, embedded: bool) -> list[Any]:
         """The scaled weight of tree k of an order."""
         self._number_trees(order)
-        return self._weight(self.plan(order), k, embedded)
+        return self._weight(order, self.plan(order), k, embedded)
 
-    def _weight(self, here: OrderPlan, k: int, embedded: bool) -> list[Any]:
-        weights = self._form.weights[embedded]
+    def _weight(self, order: int, here: OrderPlan, k: int, embedded: bool) -> list[Any]:
+        weights = self._form.weights(order, embedded)
         child = here.child[k]
         if here.prefix[k] == 0 and child not in self._derivatives:
             # b . (A u) = (b A) . u needs no product with A for this tree alone
@@ -72,18 +74,19 @@ class ElementaryWeights:
                 below += 1
             self._prefix.extend(self.plan(below).prefix)
             self._child.extend(self.plan(below).child)
+            self._order.extend([below] * len(self.plan(below).child))
 
     @property
     def row_sums_hold(self) -> bool:
         """Whether c = A 1 exactly."""
-        return self._derivative(0) == self._form.nodes
+        return self._form.apply(self._form.one, 1) == self._form.nodes
 
     def plan(self, order: int) -> OrderPlan:
         return plan(order, self.with_time)
 
     def scale(self, order: int, embedded: bool) -> Any:
         """What the weights of trees of an order are multiplied by."""
-        return self._form.scale ** (order - 1) * self._form.weights[embedded].scale
+        return self._form.weights(order, embedded).scale
 
     def _stage(self, tree: int) -> Vector:
         """u(t) for the tree with this number."""
@@ -99,5 +102,6 @@ class ElementaryWeights:
         """A u(t) for the tree with this number."""
         vector = self._derivatives.get(tree)
         if vector is None:
-            vector = self._derivatives[tree] = self._form.apply(self._stage(tree))
+            vector = self._form.apply(self._stage(tree), self._order[tree])
+            self._derivatives[tree] = vector
         return vector

@@ -196,8 +196,13 @@ class Tableau:
         """Whether a coefficient contains SymPy symbols."""
         return any(is_symbolic(x) for x in self._coefficients())
 
+    @property
+    def exact_weights(self) -> tuple[tuple[Coefficient, ...], ...]:
+        """b and, if there is one, b_hat."""
+        return (self.exact_b,) if self.exact_b_hat is None else (self.exact_b, self.exact_b_hat)
+
     def _coefficients(self) -> Iterable[Coefficient]:
-        for row in (*self.exact_A, self.exact_b, self.exact_c, self.exact_b_hat or ()):
+        for row in (*self.exact_A, self.exact_c, *self.exact_weights):
             yield from row
 
     def _symbols(self) -> set[sympy.Symbol]:

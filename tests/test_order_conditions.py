@@ -94,7 +94,7 @@ def test_residuals_do_not_depend_on_python_flint(name):
     pytest.importorskip("flint")
     tableau = tableaux.get(name)
     with_flint = order_conditions(tableau, 6)
-    with mock.patch("keras_rk.integer_matrices.find_spec", return_value=None):
+    with mock.patch("keras_rk.linear_algebra.find_spec", return_value=None):
         assert order_conditions(tableau, 6) == with_flint
 
 

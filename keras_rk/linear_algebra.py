@@ -1,4 +1,4 @@
-"""Integer matrices times integer vectors, by python-flint where that is installed and pays.
+"""Vectors as lists of exact numbers, and integers from python-flint where that pays.
 
 Coefficients with long denominators lead to integers with thousands of digits; python-flint
 (the extra `fast`) multiplies those faster than Python. The numbers are the same.
@@ -7,20 +7,40 @@ Coefficients with long denominators lead to integers with thousands of digits; p
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from operator import itemgetter, mul
 from typing import Any
 
-__all__ = ["inner_product", "matrix_product", "prepare"]
+__all__ = [
+    "LONG_BITS",
+    "Vector",
+    "Weights",
+    "inner_product",
+    "integer_type",
+    "matrix_product",
+    "row_times_matrix",
+]
 
 Vector = list[Any]
+LONG_BITS = 64  # of a common denominator; below, Python's integers are as fast
 
-_LONG_BITS = 64
+
+@dataclass(frozen=True)
+class Weights:
+    """b or b_hat, times `scale`: its inner product with a vector u, and with A u.
+
+    Both have a row for each coordinate of a number.
+    """
+
+    rows: list[Callable[[Vector], Any]]
+    times_A: list[Callable[[Vector], Any]]
+    scale: Any
 
 
-def prepare(scale: int) -> Callable[[int], Any]:
+def integer_type(denominator: int) -> Callable[[int], Any]:
     """The type of integer to compute with, for coefficients with this common denominator."""
-    if scale.bit_length() <= _LONG_BITS or find_spec("flint") is None:
+    if denominator.bit_length() <= LONG_BITS or find_spec("flint") is None:
         return int
     from flint import fmpz
 
@@ -41,3 +61,13 @@ def matrix_product(rows: list[Vector]) -> Callable[[Vector], Vector]:
     """u -> rows @ u; a row that is shorter than u stands for one that ends in zeros."""
     products = [inner_product(row) for row in rows]
     return lambda u: [product(u) for product in products]
+
+
+def row_times_matrix(row: Vector, A: list[Vector]) -> Vector:
+    """row @ A; rows of A may be shorter, as in `matrix_product`."""
+    total: Vector = [0] * len(A)
+    for weight, line in zip(row, A, strict=True):
+        if weight:
+            for j, entry in enumerate(line):
+                total[j] += weight * entry
+    return total
