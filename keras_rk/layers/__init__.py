@@ -1,0 +1,19 @@
+"""Keras layers: Runge-Kutta residual connections.
+
+The only part of `keras_rk` that imports Keras, and with it the backend that `KERAS_BACKEND` or
+`~/.keras/keras.json` names.
+"""
+
+try:
+    import keras  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "`keras_rk.layers` needs Keras 3 and a backend: `pip install keras` and one of "
+        "`tensorflow`, `jax` or `torch`; set the environment variable KERAS_BACKEND to "
+        '"tensorflow", "jax" or "torch" if it is not TensorFlow. (Tableaux and `keras_rk.check` '
+        f"work without them.) Importing Keras failed with: {error}"
+    ) from error
+
+from keras_rk.layers.rk_residual import RKResidual
+
+__all__ = ["RKResidual"]

@@ -1,0 +1,133 @@
+"""Arguments that the layers share: each is normalised, or refused with what to do."""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+from functools import lru_cache
+from numbers import Integral
+from typing import Any
+
+import keras
+
+from keras_rk.checker import CheckReport, check
+from keras_rk.coefficients import exact, is_float, is_symbolic, to_text
+from keras_rk.errors import TableauError
+from keras_rk.tableau import Tableau
+
+REQUIREMENTS = ("order", "consistent", "explicit")
+STATES = ("shared",)
+
+
+def vector_field_layer(layer: Any, owner: str) -> keras.layers.Layer:
+    """`layer` itself, if it is a Keras layer."""
+    if isinstance(layer, keras.layers.Layer):
+        return layer
+    raise ValueError(
+        f"`layer` of {owner} must be a Keras layer or model, which is f in y' = f(y); a function "
+        f"can be wrapped in `keras.layers.Lambda`. Received: {layer!r} "
+        f"(of type {type(layer).__name__})."
+    )
+
+
+def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int | None]:
+    """The tableau, proved to have the properties that `require` names, and the order.
+
+    Raises:
+        TableauError: if it has not, or if it is implicit or contains symbols.
+    """
+    one_of("require", require, REQUIREMENTS)
+    order = None if order is None else positive_integer("order", order)
+    if order is not None and require != "order":
+        raise ValueError(
+            "`order` is proved only with `require='order'`: drop one of the two. "
+            f"Received: order={order}, require={require!r}."
+        )
+    tableau = Tableau.coerce(tableau)
+    if tableau.is_symbolic:
+        raise TableauError(
+            "A layer needs numbers: put them in place of the symbols with `tableau.subs(...)`. "
+            f"Received: {_called(tableau)}."
+        )
+    if not tableau.is_explicit:
+        raise TableauError(
+            "A layer can only evaluate an explicit method, whose `A` is zero on and above its "
+            "diagonal; `keras_rk.tableaux.names()` lists such methods. "
+            f"Received: {_called(tableau)}."
+        )
+    if require == "explicit":
+        return tableau, order
+    report = _report(tableau, tableau.claimed_order, tableau.claimed_embedded_order, order)
+    if require == "consistent" and not report.consistent:
+        raise TableauError(
+            "The weights `b` of a consistent method sum to one; a method without that is "
+            f"accepted with `require='explicit'`. Received: {_called(tableau)} with weights "
+            f"{', '.join(map(str, tableau.b))}."
+        )
+    if require == "order" and report.failures:
+        raise TableauError(
+            f"{_message(report)}\nCorrect the tableau or `order`, choose another method "
+            "(`keras_rk.tableaux.names()`), or ask for less with `require='consistent'` or "
+            "`require='explicit'`."
+        )
+    return tableau, order
+
+
+@lru_cache(maxsize=256)
+def _report(
+    tableau: Tableau, claimed_order: int | None, claimed_embedded_order: int | None, order: Any
+) -> CheckReport:
+    """`check`, once for each tableau; the claims are here because they do not count in ==."""
+    return check(tableau, order)
+
+
+def _message(report: CheckReport) -> str:
+    try:
+        report.raise_if_failed()
+    except TableauError as error:
+        return str(error)
+    return ""
+
+
+def _called(tableau: Tableau) -> str:
+    if tableau.name:
+        return f"tableau {tableau.name!r}"
+    return f"a tableau of {tableau.stages} stage{'s' * (tableau.stages > 1)}"
+
+
+def step_size(dt: Any) -> tuple[Any, Any]:
+    """`dt` as it goes into a config (int, float or exact text), and its exact value."""
+    try:
+        value = exact(dt)
+    except TableauError as error:
+        raise ValueError(f"`dt` must be a finite number other than zero. {error}") from error
+    if is_symbolic(value) or value == 0:
+        raise ValueError(f"`dt` must be a finite number other than zero. Received: dt={dt!r}.")
+    if is_float(dt) and Fraction(float(dt)) == value:
+        return float(dt), value
+    if isinstance(dt, Integral):
+        return int(dt), value
+    return to_text(value), value
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """`value` as an int of at least one; truth values and floats are none."""
+    is_truth_value = type(value).__name__ in ("bool", "bool_")
+    try:
+        number = 0 if is_truth_value else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(
+            f"`{name}` must be an integer of at least 1. "
+            f"Received: {name}={value!r} (of type {type(value).__name__})."
+        )
+    return number
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """`value` itself, if it is one of the `allowed` words."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    choices = ", ".join(repr(choice) for choice in allowed)
+    raise ValueError(f"`{name}` must be one of: {choices}. Received: {name}={value!r}.")

@@ -1,0 +1,51 @@
+"""Where Keras or its backend is not installed, the tests that import Keras are left out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+IMPORTS_KERAS = re.compile(r"^(import keras\b|from keras\b|from keras_rk\.layers\b)", re.MULTILINE)
+MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def backend() -> str:
+    """The backend that Keras is going to use, found without importing Keras."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    try:
+        configured = json.loads((home / "keras.json").read_text()).get("backend")
+    except (OSError, ValueError):
+        configured = None
+    return os.environ.get("KERAS_BACKEND") or configured or "tensorflow"
+
+
+def has_backend() -> bool:
+    modules = ("keras", MODULES.get(backend(), backend()))
+    return all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+collect_ignore = (
+    []
+    if has_backend()
+    else [path.name for path in HERE.glob("test_*.py") if IMPORTS_KERAS.search(path.read_text())]
+)
+
+
+def pytest_report_header() -> str:
+    if collect_ignore:
+        return f"keras on {backend()}: not installed, {len(collect_ignore)} files are left out"
+    return f"keras on {backend()}"
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """The same initial weights in every run, for tests that use Keras."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)

@@ -1,0 +1,121 @@
+"""What the tests of layers share: conversions, gradients on each backend, reference formulas."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+
+import keras
+import numpy as np
+from keras import ops
+
+BACKEND = keras.backend.backend()
+NATIVE = importlib.import_module({"jax": "jax.numpy"}.get(BACKEND, BACKEND))
+
+
+def numpy(x):
+    """A backend's tensor as an array."""
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+def normal(*shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def dense(units=3, seed=0, **kwargs):
+    """A nonlinear Dense layer with reproducible weights."""
+    initializer = keras.initializers.RandomNormal(stddev=0.5, seed=seed)
+    arguments = {"activation": "tanh", "bias_initializer": initializer, **kwargs}
+    return keras.layers.Dense(units, kernel_initializer=initializer, **arguments)
+
+
+class NativeDense(keras.layers.Layer):
+    """tanh(y W + b) in the backend's own operations.
+
+    Most of `keras.ops` returns float32 for float64 on JAX and PyTorch, `keras.layers.Dense` too.
+    """
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        initializer = keras.initializers.RandomNormal(stddev=0.5, seed=0)
+        self.kernel = self.add_weight((input_shape[-1], self.units), initializer=initializer)
+        self.bias = self.add_weight((self.units,), initializer=initializer)
+
+    def call(self, y):
+        return NATIVE.tanh(y @ self.kernel.value + self.bias.value)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+
+@contextlib.contextmanager
+def float64():
+    """A scope in which every backend, JAX too, computes in float64 when asked to."""
+    if BACKEND != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
+def unrolled(f, y, tableau, dt, steps=1):
+    """Runge-Kutta steps written out, every stage and every zero; NumPy in, NumPy out.
+
+    Independent of the layer's plan: it knows only the tableau's exact coefficients.
+    """
+    a = [[float(x) for x in row] for row in tableau.A]
+    b = [float(x) for x in tableau.b]
+    for _ in range(steps):
+        k = []
+        for row in a:
+            k.append(f(y + dt * sum((x * ki for x, ki in zip(row, k, strict=False)), 0 * y)))
+        y = y + dt * sum((x * ki for x, ki in zip(b, k, strict=True)), 0 * y)
+    return y
+
+
+def gradients(function, layer, x):
+    """d function(x) / d x and d function(x) / d w for the trainable weights w of `layer`.
+
+    `function` maps a tensor to a scalar tensor and reads the weights of `layer`.
+    """
+    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND](function, layer, x)
+
+
+def _tensorflow(function, layer, x):
+    import tensorflow as tf
+
+    x = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        value = function(x)
+    results = tape.gradient(value, [x, *(w.value for w in layer.trainable_weights)])
+    return [numpy(result) for result in results]
+
+
+def _jax(function, layer, x):
+    import jax
+
+    weights = layer.trainable_weights
+
+    def scalar(x, values):
+        with keras.StatelessScope(state_mapping=list(zip(weights, values, strict=True))):
+            return function(x)
+
+    values = [w.value for w in weights]
+    dx, dw = jax.grad(scalar, argnums=(0, 1))(ops.convert_to_tensor(x), values)
+    return [numpy(dx), *(numpy(d) for d in dw)]
+
+
+def _torch(function, layer, x):
+    import torch
+
+    x = torch.as_tensor(x).clone().detach().requires_grad_()
+    inputs = [x, *(w.value for w in layer.trainable_weights)]
+    return [numpy(result) for result in torch.autograd.grad(function(x), inputs)]

@@ -1,0 +1,207 @@
+"""f as a pure function: state is threaded as in code written by hand, losses are collected."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk.layers import RKResidual
+from keras_rk.layers.vector_field import VectorField
+from tests.keras_helpers import BACKEND, dense, normal, numpy
+
+
+class ByHand(keras.layers.Wrapper):
+    """Two steps of the midpoint method, each evaluation a plain call."""
+
+    def call(self, y):
+        for _ in range(2):
+            y = y + self.layer(y + 0.5 * self.layer(y))
+        return y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class WithLoss(keras.layers.Layer):
+    def call(self, y):
+        self.add_loss(ops.mean(y))
+        return ops.ones_like(y)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def batch_normalized():
+    return keras.Sequential([dense(3), keras.layers.BatchNormalization(momentum=0.5)])
+
+
+def dropped_out():
+    return keras.Sequential([dense(3), keras.layers.Dropout(0.5, seed=3)])
+
+
+def noisy():
+    return keras.layers.GaussianNoise(1.0, seed=5)
+
+
+def spectral():
+    return keras.layers.SpectralNormalization(dense(3))
+
+
+STATEFUL = [batch_normalized, dropped_out, noisy]
+
+
+def pair(make):
+    """The same layer twice, in RKResidual and written by hand."""
+    ours, by_hand = RKResidual(make(), "midpoint", steps=2), ByHand(make())
+    ours.build((None, 3))
+    by_hand(normal(4, 3))
+    by_hand.layer.set_weights(ours.layer.get_weights())
+    for one, other in zip(ours.variables, by_hand.variables, strict=True):
+        other.assign(numpy(one))
+    return ours, by_hand
+
+
+def assert_same_variables(ours, by_hand):
+    for one, other in zip(ours.variables, by_hand.variables, strict=True):
+        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", STATEFUL)
+def test_state_and_output_equal_those_of_plain_calls(make):
+    ours, by_hand = pair(make)
+    before = [numpy(variable) for variable in ours.non_trainable_variables]
+    y = normal(4, 3, seed=1)
+    results = [numpy(layer(y, training=True)) for layer in (ours, by_hand)]
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
+    assert_same_variables(ours, by_hand)
+    after = [numpy(variable) for variable in ours.non_trainable_variables]
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("make", STATEFUL)
+def test_state_in_fit_equals_that_of_plain_calls(make):
+    ours, by_hand = pair(make)
+    for layer in (ours, by_hand):
+        model = keras.Sequential([keras.Input((3,)), layer])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(normal(8, 3), normal(8, 3, seed=2), batch_size=4, shuffle=False, verbose=0)
+    assert_same_variables(ours, by_hand)
+
+
+def test_stateless_call_returns_state_and_losses():
+    f = keras.Sequential([batch_normalized(), WithLoss()])
+    layer, y = RKResidual(f, "midpoint"), normal(4, 3)
+    layer.build((None, 3))
+    before = [numpy(variable) for variable in layer.variables]
+    values = [[v.value for v in layer.trainable_variables]]
+    values.append([ops.copy(v.value) for v in layer.non_trainable_variables])
+    result, state, losses = layer.stateless_call(
+        *values, ops.convert_to_tensor(y), training=True, return_losses=True
+    )
+    np.testing.assert_equal([numpy(variable) for variable in layer.variables], before)
+    expected = layer(y, training=True)
+    np.testing.assert_allclose(numpy(result), numpy(expected), rtol=1e-5)
+    assert len(losses) == len(layer.losses) == 1
+    assert float(numpy(losses[0])) == pytest.approx(float(numpy(layer.losses[0])), rel=1e-5)
+    for one, other in zip(state, layer.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-5, atol=1e-7)
+
+
+def test_inference_leaves_the_state_alone():
+    layer = RKResidual(batch_normalized(), "rk4")
+    layer.build((None, 3))
+    before = [numpy(variable) for variable in layer.variables]
+    layer(normal(4, 3), training=False)
+    np.testing.assert_equal([numpy(variable) for variable in layer.variables], before)
+
+
+def test_a_layer_that_writes_trainable_weights():
+    """SpectralNormalization assigns to its kernel; each evaluation must see the new one."""
+    layer = RKResidual(spectral(), "euler", steps=20)
+    layer.build((None, 3))
+    layer(normal(4, 3), training=True)
+    kernel = numpy(layer.layer.layer.kernel)
+    assert np.linalg.norm(kernel, 2) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("make", [batch_normalized, dropped_out, spectral])
+def test_evaluation_is_pure(make):
+    layer = make()
+    layer.build((None, 3))
+    layer(normal(4, 3))
+    field = VectorField(layer, kwargs={"training": True})
+    y, state = ops.convert_to_tensor(normal(4, 3)), field.read()
+    before = [numpy(variable) for variable in layer.variables]
+    k, new_state, _ = field(state, y)
+    np.testing.assert_equal([numpy(variable) for variable in layer.variables], before)
+    if BACKEND != "torch" or make is not dropped_out:
+        again, _, _ = field(state, y)
+        np.testing.assert_array_equal(numpy(k), numpy(again))
+    field.write(new_state, state)
+    after = [numpy(variable) for variable in layer.variables]
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_frozen_weights_are_mapped_too():
+    f = dense(3)
+    layer = RKResidual(f, "midpoint")
+    layer.build((None, 3))
+    f.trainable = False
+    field = VectorField(f)
+    assert not field.trainable
+    state = field.read()
+    doubled = state._replace(non_trainable=tuple(2 * value for value in state.non_trainable))
+    y = ops.convert_to_tensor(normal(4, 3))
+    k, _, _ = field(doubled, y)
+    expected = np.tanh(2 * (numpy(y) @ numpy(f.kernel) + numpy(f.bias)))
+    np.testing.assert_allclose(numpy(k), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_losses_count_once_per_step_as_the_mean_over_stages(steps):
+    layer = RKResidual(WithLoss(), "rk4", dt=1.0, steps=steps)
+    layer(np.zeros((2, 1)))
+    # y at the stages of step n: n, n + 1/2, n + 1/2, n + 1
+    expected = sum(n + 0.5 for n in range(steps))
+    assert [float(loss) for loss in layer.losses] == [pytest.approx(expected)]
+
+
+def test_losses_of_weights_count_once():
+    layer = RKResidual(dense(3, kernel_regularizer="l2"), "rk4", steps=2)
+    layer(normal(2, 3))
+    assert len(layer.losses) == 1
+    expected = 0.01 * np.sum(numpy(layer.layer.kernel) ** 2)
+    assert float(numpy(layer.losses[0])) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_losses_in_fit(method):
+    """The trainer sees each loss once, although Keras recognises losses by their address."""
+    y = keras.Input((1,))
+    state = y
+    for _ in range(8):
+        state = RKResidual(WithLoss(), method)(state)
+    model = keras.Model(y, state)
+    model.compile(keras.optimizers.SGD(0.0), loss=None)
+    history = model.fit(np.zeros((4, 1)), batch_size=4, epochs=2, verbose=0)
+    stage = {"euler": 0.0, "rk4": 0.5}[method]
+    assert history.history["loss"] == [pytest.approx(sum(n + stage for n in range(8)))] * 2
+
+
+def test_losses_are_not_mistaken_for_each_other():
+    """Keras recognises a layer's losses by `id`, which a freed tensor leaves to a new one."""
+    y = keras.Input((1,))
+    model = keras.Model(y, keras.Sequential([RKResidual(WithLoss()) for _ in range(20)])(y))
+    variables = model.trainable_variables, model.non_trainable_variables
+    _, _, losses = model.stateless_call(*variables, ops.zeros((4, 1)), return_losses=True)
+    assert sorted(float(loss) for loss in losses) == [n + 0.5 for n in range(20)]
+
+
+def test_activity_regularizer_inside_f():
+    f, y = keras.layers.Identity(activity_regularizer="l2"), np.full((2, 1), 3.0)
+    f(y)
+    (expected,) = f.losses
+    layer = RKResidual(keras.layers.Identity(activity_regularizer="l2"), "euler")
+    layer(y)
+    (loss,) = layer.losses
+    assert float(loss) == pytest.approx(float(expected)) != 0
