@@ -80,8 +80,8 @@ BY_NAME = {
     "verner87": Setting((4, 8), time=2, strength=0.3, frequency=0.7),
 }
 # Methods whose own order does not show in float64: their leading error terms are so small that
-# the next order shows until round-off, or (verner65, tanaka_muramatsu_yamashita76) until the
-# finite number of digits of their published coefficients shows. They still may not be worse.
+# the next order shows until round-off, which large coefficients (verner65 and
+# tanaka_muramatsu_yamashita76) amplify. They still may not be worse.
 LOOKS_HIGHER = {
     "verner65": Setting((8, 12)),
     "tanaka_muramatsu_yamashita76": Setting((8, 12)),
