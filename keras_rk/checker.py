@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_rk.as_tableau import as_tableau
 from keras_rk.coefficients import Coefficient, is_symbolic
 from keras_rk.errors import TableauError, shown
 from keras_rk.order_conditions import (
@@ -68,7 +69,7 @@ def check(
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
     chapter II.
     """
-    tableau = Tableau.coerce(tableau)
+    tableau = as_tableau(tableau)
     requested = _positive(order, "order") if order is not None else None
     limit = _positive(max_order, "max_order")
     _check_tolerance(tolerance)

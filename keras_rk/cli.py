@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_rk.as_tableau import as_tableau
 from keras_rk.errors import TableauError, shown
 from keras_rk.tableau import Tableau
 
@@ -166,7 +167,7 @@ def _read(method: str) -> Tableau:
     try:
         is_file = path.is_file()
         if path.suffix != ".json" and os.sep not in method and not is_file:
-            return Tableau.coerce(method)
+            return as_tableau(method)
         if not is_file:
             raise TableauError(f"A tableau file must exist. Received: {shown(method)}.")
         if path.stat().st_size > LARGEST_FILE:

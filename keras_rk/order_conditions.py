@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
+from keras_rk.as_tableau import as_tableau
 from keras_rk.coefficients import Coefficient, exact, is_symbolic, public, to_sympy
 from keras_rk.elementary_weights import ElementaryWeights
 from keras_rk.errors import TableauError, shown
@@ -189,7 +190,7 @@ def order_conditions(tableau: Any, order: int, *, embedded: bool = False) -> lis
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
     chapter II.
     """
-    tableau = Tableau.coerce(tableau)
+    tableau = as_tableau(tableau)
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise TableauError(f"`order` must be an integer >= 1. Received: order={shown(order)}.")
     if embedded and tableau.exact_b_hat is None:

@@ -4,71 +4,77 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from keras_rk.coefficients import Coefficient, to_sympy, to_text
 from keras_rk.square_roots import Surd
 
-if TYPE_CHECKING:
-    from keras_rk.tableau import Tableau
-
-__all__ = ["draw", "draw_html", "draw_latex"]
+__all__ = ["Drawing"]
 
 _WIDEST = 24
 
 
-def draw(tableau: Tableau) -> str:
-    """The tableau in box-drawing characters, under its name."""
-    rows = [[_text(x) for x in row] for row in _rows(tableau)]
-    heads = [_text(x) for x in tableau.exact_c] + [""] * (len(rows) - tableau.stages)
-    left = max(map(len, heads))
-    widths = [max(len(row[j]) for row in rows if j < len(row)) for j in range(tableau.stages)]
-    lines = [
-        f"{head:>{left}} │ " + "  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=False))
-        for head, row in zip(heads, rows, strict=True)
-    ]
-    rule = "─" * (left + 1) + "┼" + "─" * (sum(widths) + 2 * len(widths) - 1)
-    lines.insert(tableau.stages, rule)
-    title = [tableau.name] if tableau.name else []
-    return "\n".join(title + [line.rstrip() for line in lines])
+class Drawing:
+    """What a drawing of a tableau shows.
 
+    Args:
+        name: the title, or None.
+        nodes: c.
+        rows: the rows of A as they are drawn, then b and perhaps b_hat.
+    """
 
-def draw_latex(tableau: Tableau) -> str:
-    """The tableau as a LaTeX array."""
-    heads = [_latex(x) for x in tableau.exact_c]
-    lines = [
-        " & ".join([head, *map(_latex, row)]) + r" \\"
-        for head, row in zip([*heads, "", ""], _rows(tableau), strict=False)
-    ]
-    lines.insert(tableau.stages, r"\hline")
-    columns = "c|" + "c" * tableau.stages
-    return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
+    def __init__(
+        self, name: str | None, nodes: Sequence[Coefficient], rows: Sequence[Sequence[Coefficient]]
+    ) -> None:
+        self.name = name
+        self.nodes = nodes
+        self.rows = rows
 
+    @property
+    def _stages(self) -> int:
+        return len(self.nodes)
 
-def draw_html(tableau: Tableau) -> str:
-    """The tableau as an HTML table, for a notebook."""
-    heads = [_text(x) for x in tableau.exact_c]
-    lines = []
-    for i, row in enumerate(_rows(tableau)):
-        head = heads[i] if i < tableau.stages else ""
-        top = "border-top:1px solid;" if i == tableau.stages else ""
-        cells = [f'<td style="{top}border-right:1px solid">{html.escape(head)}</td>']
-        texts = [_text(x) for x in row] + [""] * (tableau.stages - len(row))
-        cells += [f'<td style="{top}">{html.escape(text)}</td>' for text in texts]
-        lines.append("<tr>" + "".join(cells) + "</tr>")
-    caption = f"<caption>{html.escape(tableau.name)}</caption>" if tableau.name else ""
-    return "\n".join(["<table>" + caption, *lines, "</table>"])
+    def text(self) -> str:
+        """In box-drawing characters, under the name."""
+        rows = [[_text(x) for x in row] for row in self.rows]
+        heads = self._heads(_text)
+        left = max(map(len, heads))
+        widths = [max(len(row[j]) for row in rows if j < len(row)) for j in range(self._stages)]
+        lines = [
+            f"{head:>{left}} │ " + "  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=False))
+            for head, row in zip(heads, rows, strict=True)
+        ]
+        rule = "─" * (left + 1) + "┼" + "─" * (sum(widths) + 2 * len(widths) - 1)
+        lines.insert(self._stages, rule)
+        title = [self.name] if self.name else []
+        return "\n".join(title + [line.rstrip() for line in lines])
 
+    def latex(self) -> str:
+        """As a LaTeX array."""
+        lines = [
+            " & ".join([head, *map(_latex, row)]) + r" \\"
+            for head, row in zip(self._heads(_latex), self.rows, strict=True)
+        ]
+        lines.insert(self._stages, r"\hline")
+        columns = "c|" + "c" * self._stages
+        return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
 
-def _rows(tableau: Tableau) -> Iterator[tuple[Coefficient, ...]]:
-    """The rows of A, without the zeros of an explicit method, then b and b_hat."""
-    for i, row in enumerate(tableau.exact_A):
-        yield row[:i] if tableau.is_explicit else row
-    yield tableau.exact_b
-    if tableau.exact_b_hat is not None:
-        yield tableau.exact_b_hat
+    def html(self) -> str:
+        """As an HTML table, for a notebook."""
+        lines = []
+        for i, (head, row) in enumerate(zip(self._heads(_text), self.rows, strict=True)):
+            top = "border-top:1px solid;" if i == self._stages else ""
+            cells = [f'<td style="{top}border-right:1px solid">{html.escape(head)}</td>']
+            texts = [_text(x) for x in row] + [""] * (self._stages - len(row))
+            cells += [f'<td style="{top}">{html.escape(text)}</td>' for text in texts]
+            lines.append("<tr>" + "".join(cells) + "</tr>")
+        caption = f"<caption>{html.escape(self.name)}</caption>" if self.name else ""
+        return "\n".join(["<table>" + caption, *lines, "</table>"])
+
+    def _heads(self, write: Callable[[Coefficient], str]) -> list[str]:
+        """What stands left of the rule: the nodes, and nothing beside the weights."""
+        return [write(x) for x in self.nodes] + [""] * (len(self.rows) - self._stages)
 
 
 def _text(x: Coefficient) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
 from keras_rk.coefficients import Coefficient, exact, is_float
 from keras_rk.errors import TableauError, shown
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "read_json"]
 
 MAX_STAGES = 512
 MAX_LABEL = 1000
@@ -86,3 +87,17 @@ class Reader:
             return exact(value)
         except TableauError as error:
             raise TableauError(f"{place}: {error}{self.where}") from None
+
+
+def read_json(text: str | bytes) -> Any:
+    """What JSON text says, its numbers as text: 0.1 is a tenth, and nothing overflows."""
+    try:
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+    except TableauError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        raise TableauError(f"A tableau file is JSON. Received: {error}.") from None
+
+
+def _refuse_constant(text: str) -> None:
+    raise TableauError(f"A coefficient is finite. Received: {text}.")

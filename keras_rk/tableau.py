@@ -19,8 +19,8 @@ from keras_rk.coefficients import (
     to_text,
 )
 from keras_rk.errors import TableauError, shown
-from keras_rk.printing import draw, draw_html, draw_latex
-from keras_rk.reading import Reader
+from keras_rk.printing import Drawing
+from keras_rk.reading import Reader, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -345,36 +345,7 @@ class Tableau:
     @classmethod
     def from_json(cls, text: str | bytes) -> Tableau:
         """The tableau in JSON text. Decimal numbers in it count as the digits they show."""
-        try:
-            # numbers stay text, so that 0.1 is a tenth and nothing overflows
-            data = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
-        except TableauError:
-            raise
-        except (ValueError, TypeError, RecursionError) as error:
-            raise TableauError(f"A tableau file is JSON. Received: {error}.") from None
-        return cls.from_dict(data)
-
-    @classmethod
-    def coerce(cls, tableau: Any) -> Tableau:
-        """A `Tableau` from what users pass for one.
-
-        Args:
-            tableau: a `Tableau`, the name of one, its `to_dict()`, or `(A, b[, c])`.
-        """
-        if isinstance(tableau, Tableau):
-            return tableau
-        if isinstance(tableau, str):
-            from keras_rk import tableaux
-
-            return tableaux.get(tableau)
-        if isinstance(tableau, Mapping):
-            return cls.from_dict(tableau)
-        if isinstance(tableau, tuple | list) and len(tableau) in (2, 3):
-            return cls(*tableau)
-        raise TableauError(
-            "A tableau is given as a Tableau, a name, a dictionary, or (A, b) or (A, b, c). "
-            f"Received: {shown(tableau)}."
-        )
+        return cls.from_dict(read_json(text))
 
     def _refuse_symbols(self, aim: str) -> None:
         if self.is_symbolic:
@@ -399,18 +370,22 @@ class Tableau:
         name = "" if self.name is None else f"{self.name!r}, "
         return f"<Tableau {name}{self.stages} stage{'s' * (self.stages > 1)}>"
 
+    def _drawing(self) -> Drawing:
+        rows = [row[:i] if self.is_explicit else row for i, row in enumerate(self.exact_A)]
+        return Drawing(self.name, self.exact_c, [*rows, *self.exact_weights])
+
     def __str__(self) -> str:
-        return draw(self)
+        return self._drawing().text()
 
     def to_latex(self) -> str:
         """The tableau as a LaTeX array."""
-        return draw_latex(self)
+        return self._drawing().latex()
 
     def _repr_latex_(self) -> str:
         return f"$${self.to_latex()}$$"
 
     def _repr_html_(self) -> str:
-        return draw_html(self)
+        return self._drawing().html()
 
 
 def _sum(row: Iterable[Coefficient]) -> Coefficient:
@@ -418,7 +393,3 @@ def _sum(row: Iterable[Coefficient]) -> Coefficient:
     if any(is_symbolic(x) for x in terms):
         return exact(sum(to_sympy(x) for x in terms))
     return sum(terms, Fraction(0))
-
-
-def _refuse_constant(text: str) -> None:
-    raise TableauError(f"A coefficient is finite. Received: {text}.")

@@ -13,6 +13,7 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, TableauError, tableaux
+from keras_rk.as_tableau import as_tableau
 
 RK4_A = [[], ["1/2"], [0, "1/2"], [0, 0, 1]]
 RK4_B = ["1/6", "1/3", "1/3", "1/6"]
@@ -201,12 +202,12 @@ def test_files_that_are_not_tableaux(text):
 @pytest.mark.parametrize("bad", [None, 3, object(), [1], (1, 2, 3, 4), {"A": [[]]}, b"rk4"])
 def test_coerce_refuses_what_is_no_tableau(bad):
     with pytest.raises(TableauError):
-        Tableau.coerce(bad)
+        as_tableau(bad)
 
 
 def test_coerce_accepts_what_users_pass(rk4):
     forms = [rk4, "rk4", "RK4", rk4.to_dict(), (RK4_A, RK4_B), [RK4_A, RK4_B, rk4.c]]
-    assert [Tableau.coerce(form) for form in forms] == [rk4] * len(forms)
+    assert [as_tableau(form) for form in forms] == [rk4] * len(forms)
 
 
 def test_symbols_are_put_in_by_name(family):

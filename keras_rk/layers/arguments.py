@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_rk.as_tableau import as_tableau
 from keras_rk.checker import CheckReport, check
 from keras_rk.coefficients import exact, is_float, is_symbolic, to_text
 from keras_rk.errors import TableauError
@@ -43,7 +44,7 @@ def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int
             "`order` is proved only with `require='order'`: drop one of the two. "
             f"Received: order={order}, require={require!r}."
         )
-    tableau = Tableau.coerce(tableau)
+    tableau = as_tableau(tableau)
     if tableau.is_symbolic:
         raise TableauError(
             "A layer needs numbers: put them in place of the symbols with `tableau.subs(...)`. "
