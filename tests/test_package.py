@@ -64,15 +64,18 @@ def test_unknown_names():
         keras_rk.no_such_name  # noqa: B018
 
 
-def test_without_keras_layers_say_what_to_install():
+@pytest.mark.parametrize("missing", ["keras", pytest.param(backend(), marks=needs_keras)])
+def test_without_keras_or_a_backend_layers_say_what_to_install(missing):
     code = (
-        "import sys; sys.modules['keras'] = None\n"
+        f"import sys; sys.modules[{missing!r}] = None\n"
         "import keras_rk\n"
         "assert keras_rk.check('rk4')\n"
         "try: keras_rk.layers\n"
         "except ImportError as error: print(error)"
     )
-    assert "pip install" in run(code)
+    printed = run(code)
+    assert "pip install keras" in printed
+    assert missing in printed.split("Importing Keras failed with: ")[1]
 
 
 @needs_keras
