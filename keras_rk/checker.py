@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 from keras_rk.as_tableau import as_tableau
 from keras_rk.coefficients import Coefficient, is_symbolic
 from keras_rk.errors import TableauError, shown
 from keras_rk.order_conditions import (
+    LARGEST_TOLERANCE,
     SMALLEST_TOLERANCE,
     OrderCondition,
     Residual,
     Residuals,
     Verdict,
 )
+from keras_rk.reading import order_number
 from keras_rk.report import CheckReport, Failure, Order, brief
 from keras_rk.tableau import Tableau
 
 __all__ = ["CheckReport", "check"]
 
 DEFAULT_MAX_ORDER = 14
-_SUSPICIOUS = 1e-5
+_SUSPICIOUS = Fraction(1, 10**5)  # of 1/gamma
 
 
 def check(
@@ -48,7 +51,8 @@ def check(
         max_order: where to end if no order fails; orders beyond it are not computed unless
             `order` or a claim asks for them.
         tolerance: an absolute tolerance on every residual. The default for a tree of order n
-            is `n * eps * Phi(|A|, |b|)`, between 1e-12 and 1e-9, with eps of float64.
+            is `n * eps * Phi(|A|, |b|)`, between 1e-12 and 1e-9 and at most 1/(100 gamma), with
+            eps of float64.
         require_row_sums: whether c != A 1 counts as a failure.
 
     Returns:
@@ -70,37 +74,41 @@ def check(
     chapter II.
     """
     tableau = as_tableau(tableau)
-    requested = _positive(order, "order") if order is not None else None
-    limit = _positive(max_order, "max_order")
+    requested = None if order is None else order_number(order, "order")
+    limit = order_number(max_order, "max_order")
     _check_tolerance(tolerance)
 
     residuals = Residuals(tableau, tolerance=tolerance)
     asked = max(requested or 0, tableau.claimed_order or 0)
     main = _find_order(residuals, max(limit, asked), asked)
+    found = [main]
     embedded = None
     if tableau.exact_b_hat is not None:
         claimed = tableau.claimed_embedded_order or 0
         embedded = _find_order(residuals, max(limit, claimed), claimed, embedded=True)
+        found.append(embedded)
 
     deviations = [] if residuals.row_sums_hold else _row_sum_deviations(tableau, tolerance)
-    row_sums = all(verdict != "failed" for *_, verdict in deviations)
-    nonautonomous = main.value
-    if not row_sums:
+    nonautonomous = main
+    if deviations:
         with_time = Residuals(tableau, with_time=True, tolerance=tolerance)
-        nonautonomous = _find_order(with_time, main.value, 0).value
+        nonautonomous = _find_order(with_time, max(main.value, 1), 0)
+        found.append(nonautonomous)
 
     failures = [
         *_method_failures(tableau, main, deviations if require_row_sums else []),
         *_order_failures(tableau, requested, main, embedded),
     ]
-    numeric = main.verdict == "numeric" or any(v == "numeric" for *_, v in deviations)
+    numeric = any(order.verdict == "numeric" for order in found) or any(
+        deviation.verdict == "numeric" for deviation in deviations
+    )
     return CheckReport(
         tableau=tableau,
         explicit=tableau.is_explicit,
         consistent=main.value > 0,
-        row_sums=row_sums,
+        row_sums=all(deviation.verdict != "failed" for deviation in deviations),
         order=main.value,
-        nonautonomous_order=nonautonomous,
+        nonautonomous_order=min(nonautonomous.value, main.value),
         embedded_order=None if embedded is None else embedded.value,
         claimed_order=tableau.claimed_order,
         claimed_embedded_order=tableau.claimed_embedded_order,
@@ -142,11 +150,17 @@ def _find_order(
     return found(max_order, [])
 
 
-def _row_sum_deviations(
-    tableau: Tableau, tolerance: float | None
-) -> list[tuple[int, Coefficient, Coefficient, Verdict]]:
-    """The stages whose node is not exactly the row sum: stage, node, row sum, verdict."""
-    found: list[tuple[int, Coefficient, Coefficient, Verdict]] = []
+class _Deviation(NamedTuple):
+    """A stage whose node is not exactly the row sum."""
+
+    stage: int
+    node: Coefficient
+    row_sum: Coefficient
+    verdict: Verdict
+
+
+def _row_sum_deviations(tableau: Tableau, tolerance: float | None) -> list[_Deviation]:
+    found = []
     for i, (node, total) in enumerate(zip(tableau.exact_c, tableau.row_sums, strict=True)):
         if node == total:
             continue
@@ -154,15 +168,14 @@ def _row_sum_deviations(
         if not is_symbolic(node) and not is_symbolic(total):
             size = sum(abs(float(x)) for x in tableau.exact_A[i])
             bound = max(SMALLEST_TOLERANCE, tableau.stages * 2.0**-52 * size)
-            if abs(float(node - total)) <= (bound if tolerance is None else tolerance):
+            allowed = min(bound, LARGEST_TOLERANCE) if tolerance is None else tolerance
+            if abs(node - total) <= Fraction(allowed):
                 verdict = "numeric"
-        found.append((i, node, total, verdict))
+        found.append(_Deviation(i, node, total, verdict))
     return found
 
 
-def _method_failures(
-    tableau: Tableau, main: Order, deviations: list[tuple[int, Coefficient, Coefficient, Verdict]]
-) -> list[Failure]:
+def _method_failures(tableau: Tableau, main: Order, deviations: list[_Deviation]) -> list[Failure]:
     failures = []
     if not tableau.is_explicit:
         i, j = next(
@@ -213,7 +226,7 @@ def _order_failures(
 
 def _hint(broken: tuple[OrderCondition, ...]) -> str:
     """Residuals that are small but not round-off come from decimals with few digits."""
-    if all(_is_small(condition.exact_residual) for condition in broken):
+    if all(_is_suspicious(condition) for condition in broken):
         return (
             " The residuals are small, as coefficients with few digits leave them: write "
             "fractions or more digits, or recover fractions with "
@@ -222,14 +235,9 @@ def _hint(broken: tuple[OrderCondition, ...]) -> str:
     return ""
 
 
-def _is_small(residual: Coefficient) -> bool:
-    return not is_symbolic(residual) and abs(float(residual)) < _SUSPICIOUS
-
-
-def _positive(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TableauError(f"`{name}` must be an integer >= 1. Received: {name}={shown(value)}.")
-    return value
+def _is_suspicious(condition: OrderCondition) -> bool:
+    residual = condition.exact_residual
+    return not is_symbolic(residual) and abs(residual) < _SUSPICIOUS * condition.required
 
 
 def _check_tolerance(tolerance: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -29,25 +30,40 @@ _ENDINGS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status.
 
-    0: what was asked holds; 1: it does not; 2: the input is unusable.
+    0: what was asked holds; 1: it does not; 2: the input is unusable, or the output unwritable.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without Greek letters
+    _prepare_streams()
     options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    run: Callable[[argparse.Namespace], tuple[int, str]] = options.run
     try:
-        status = run(options)
-        sys.stdout.flush()
+        status, text = run(options)
     except TableauError as error:
         if options.json:
-            print(json.dumps({"error": str(error)}, ensure_ascii=False))
-        else:
-            print(f"keras-rk: {error}", file=sys.stderr)
+            return _print(json.dumps({"error": str(error)}), UNUSABLE)
+        print(f"keras-rk: {error}", file=sys.stderr)
         return UNUSABLE
-    except BrokenPipeError:  # the reader, such as head, has gone
+    return _print(text, status)
+
+
+def _prepare_streams() -> None:
+    """Streams may be closed, and a terminal may lack Greek letters."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.StringIO())
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")
+
+
+def _print(text: str, status: int) -> int:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # what could not be written must not be tried again when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return HOLDS
+        if isinstance(error, BrokenPipeError):  # the reader, such as head, has seen enough
+            return status
+        print(f"keras-rk: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return UNUSABLE
     return status
 
 
@@ -101,7 +117,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> tuple[int, str]:
     from keras_rk.checker import check
 
     given = {"max_order": options.max_order} if options.max_order is not None else {}
@@ -112,21 +128,19 @@ def _check(options: argparse.Namespace) -> int:
         require_row_sums=not options.no_row_sums,
         **given,
     )
+    status = HOLDS if report else DOES_NOT_HOLD
     if options.json:
-        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        lines = str(report).splitlines()
-        print("\n".join(map(_painted, lines) if _is_colourful() else lines))
-    return HOLDS if report else DOES_NOT_HOLD
+        return status, json.dumps(report.to_dict(), indent=2)
+    lines = str(report).splitlines()
+    return status, "\n".join(map(_painted, lines) if _is_colourful() else lines)
 
 
-def _list(options: argparse.Namespace) -> int:
+def _list(options: argparse.Namespace) -> tuple[int, str]:
     from keras_rk.tableaux import described
 
     methods = described()
     if options.json:
-        print(json.dumps(methods, indent=2, ensure_ascii=False))
-        return HOLDS
+        return HOLDS, json.dumps(methods, indent=2)
     rows = [("name", "order", "stages", "source")] + [
         (m["name"], _pair(m), str(m["stages"]), m["source"]) for m in methods
     ]
@@ -137,8 +151,7 @@ def _list(options: argparse.Namespace) -> int:
     ]
     if _is_colourful():
         lines[0] = _paint(lines[0], _BOLD)
-    print("\n".join(lines))
-    return HOLDS
+    return HOLDS, "\n".join(lines)
 
 
 def _pair(method: dict[str, Any]) -> str:
@@ -146,41 +159,45 @@ def _pair(method: dict[str, Any]) -> str:
     return f"{method['order']}" + (f"({embedded})" if embedded is not None else "")
 
 
-def _show(options: argparse.Namespace) -> int:
+def _show(options: argparse.Namespace) -> tuple[int, str]:
     tableau = _read(options.method)
     if options.json:
-        print(tableau.to_json())
-    elif options.latex:
-        print(tableau.to_latex())
-    else:
-        print(tableau)
-        if tableau.source:
-            print(f"\nSource: {tableau.source}")
-    return HOLDS
+        return HOLDS, tableau.to_json()
+    if options.latex:
+        return HOLDS, tableau.to_latex()
+    source = f"\n\nSource: {tableau.source}" if tableau.source else ""
+    return HOLDS, f"{tableau}{source}"
 
 
 def _read(method: str) -> Tableau:
     """The tableau in a file where the argument looks like one, otherwise the named one."""
     if method == "-":
-        return Tableau.from_json(sys.stdin.read(LARGEST_FILE))
+        if sys.stdin is None:
+            raise TableauError("`-` reads standard input. Received: a closed one.")
+        return _from_bytes(sys.stdin.buffer.read(LARGEST_FILE + 1), "standard input")
     path = Path(method)
     try:
-        is_file = path.is_file()
-        if path.suffix != ".json" and os.sep not in method and not is_file:
+        if path.suffix != ".json" and os.sep not in method and not path.is_file():
             return as_tableau(method)
-        if not is_file:
+        if not path.exists():
             raise TableauError(f"A tableau file must exist. Received: {shown(method)}.")
-        if path.stat().st_size > LARGEST_FILE:
-            raise TableauError(
-                f"A tableau file has at most {LARGEST_FILE} bytes. "
-                f"Received: {path.stat().st_size} bytes in {method!r}."
-            )
-        return Tableau.from_json(path.read_bytes())
+        if path.is_dir():
+            raise TableauError(f"A tableau is in a file. Received: the folder {shown(method)}.")
+        with path.open("rb") as file:
+            return _from_bytes(file.read(LARGEST_FILE + 1), shown(method))
     except OSError as error:
         reason = error.strerror or str(error)
         raise TableauError(
             f"A tableau file must be readable. Received: {shown(method)}, {reason}."
         ) from None
+
+
+def _from_bytes(data: bytes, origin: str) -> Tableau:
+    if len(data) > LARGEST_FILE:
+        raise TableauError(
+            f"A tableau file has at most {LARGEST_FILE} bytes. Received: more in {origin}."
+        )
+    return Tableau.from_json(data)
 
 
 def _is_colourful() -> bool:

@@ -15,7 +15,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Union
 
 from keras_rk.errors import TableauError, shown
-from keras_rk.grammar import MAX_EXPONENT, check_size, parse
+from keras_rk.grammar import MAX_EXPONENT, MAX_LENGTH, check_range, check_size, parse
 from keras_rk.square_roots import Number, Surd, square_root
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Coefficient",
+    "approximate",
     "exact",
     "is_float",
     "is_symbolic",
+    "looks_like_float",
     "nearest",
     "public",
     "simplest",
@@ -35,6 +37,8 @@ __all__ = [
 
 Coefficient = Union[Fraction, Surd, "sympy.Expr"]
 
+MAX_OPERATIONS = 200  # of a symbolic coefficient
+MAX_POWER = 16  # in a symbolic coefficient
 _KINDS = "an integer, a Fraction, a Decimal, text, a SymPy number, a NumPy scalar or a float"
 # dtype: bits of the significand, exponent of the smallest subnormal number
 _FLOATS = {"float64": (53, -1074), "float32": (24, -149), "float16": (11, -24)}
@@ -56,13 +60,23 @@ def exact(value: Any) -> Coefficient:
         TableauError: for anything else: booleans, None, complex numbers, NaN, infinities,
             text outside the grammar, numbers that square roots cannot express.
     """
+    try:
+        found = _read(value)
+    except RecursionError:
+        raise TableauError(f"A coefficient nests moderately. Received: {type(value)}.") from None
+    return found if is_symbolic(found) else check_range(found)
+
+
+def _read(value: Any) -> Coefficient:
     if isinstance(value, str):
         return parse(value)
-    if isinstance(value, Fraction | Surd):
+    if isinstance(value, Surd):
         return check_size(value)
+    if isinstance(value, Fraction):
+        return check_size(Fraction(int(value.numerator), int(value.denominator)))
     if type(value).__name__ in ("bool", "bool_"):
         raise TableauError(f"A coefficient is {_KINDS}, not a truth value. Received: {value!r}.")
-    if isinstance(value, Integral):
+    if isinstance(value, Integral) and type(value).__name__ != "timedelta64":
         return check_size(Fraction(int(value)))
     if _is_sympy(value):
         return _from_sympy(value)
@@ -72,11 +86,20 @@ def exact(value: Any) -> Coefficient:
 
 
 def is_float(value: Any) -> bool:
-    """Whether `value` is a binary floating-point number: Python's, NumPy's or SymPy's."""
-    if isinstance(value, float) or (_is_sympy(value) and value.is_Float):
+    """Whether `value` is or contains a binary floating-point number: Python's, NumPy's, SymPy's."""
+    if isinstance(value, float):
         return True
+    if _is_sympy(value):
+        return any(number.is_Float for number in sys.modules["sympy"].preorder_traversal(value))
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.floating)
+
+
+def looks_like_float(value: Coefficient) -> bool:
+    """Whether a number has the long binary fraction that floats have and people do not write."""
+    if not isinstance(value, Fraction):
+        return False
+    return value.denominator > 2**20 and value.denominator & (value.denominator - 1) == 0
 
 
 def is_symbolic(value: Coefficient) -> bool:
@@ -105,6 +128,16 @@ def to_sympy(value: Coefficient) -> sympy.Expr:
 def to_text(value: Coefficient) -> str:
     """In the grammar of coefficients, so that `exact(to_text(x)) == x` for every number."""
     return str(value)
+
+
+def approximate(value: Number, digits: int = 6) -> str:
+    """A decimal for a reader, or a power of two beyond the range of floats."""
+    try:
+        return f"{float(value):.{digits}g}"
+    except OverflowError:
+        low, _ = value.enclosure(64) if isinstance(value, Surd) else (value, value)
+        exponent = low.numerator.bit_length() - low.denominator.bit_length()
+        return f"about {'-' if low < 0 else ''}2**{exponent}"
 
 
 def nearest(value: Number, dtype: str = "float64") -> float:
@@ -156,11 +189,13 @@ def _round(value: Fraction, dtype: str) -> float:
 
 def _from_finite(value: Any) -> Fraction:
     """The exact value of a float or Decimal."""
-    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) > MAX_EXPONENT:
-        raise TableauError(
-            f"A decimal exponent lies between -{MAX_EXPONENT} and {MAX_EXPONENT}. "
-            f"Received: {shown(value)}."
-        )
+    if isinstance(value, Decimal) and value.is_finite():
+        digits = len(value.as_tuple().digits)
+        if abs(value.adjusted()) > MAX_EXPONENT or digits > MAX_LENGTH:
+            raise TableauError(
+                f"A decimal has at most {MAX_LENGTH} digits, and an exponent between "
+                f"-{MAX_EXPONENT} and {MAX_EXPONENT}. Received: {shown(value)}."
+            )
     try:
         numerator, denominator = value.as_integer_ratio()
     except (ValueError, OverflowError):
@@ -173,26 +208,42 @@ def _is_sympy(value: Any) -> bool:
     return sympy is not None and isinstance(value, sympy.Basic)
 
 
-def _from_sympy(value: sympy.Basic) -> Coefficient:
+def _from_sympy(value: Any) -> Coefficient:
+    if not getattr(value, "free_symbols", None):
+        return check_size(_evaluate(value))
     import sympy
 
-    if value.free_symbols:
-        symbols = sorted(value.free_symbols, key=str)
-        if not isinstance(value, sympy.Expr) or not value.is_rational_function(*symbols):
-            raise TableauError(
-                f"A symbolic coefficient is a rational function of its symbols. Received: {value}."
-            )
-        for number in value.atoms(sympy.Number, sympy.NumberSymbol):
-            _evaluate(number)
-        value = sympy.cancel(value)
-        if value.free_symbols:
-            return value
-    return check_size(_evaluate(value))
+    if not _is_rational_function(value):
+        raise TableauError(
+            "A symbolic coefficient is a rational function of symbols with rational numbers "
+            "(for a square root, put another symbol in its place, and the root in place of that "
+            f"symbol with `subs`). Received: {shown(value)}."
+        )
+    if sympy.count_ops(value) > MAX_OPERATIONS:
+        raise TableauError(
+            f"A symbolic coefficient has at most {MAX_OPERATIONS} operations. "
+            f"Received: {sympy.count_ops(value)}."
+        )
+    floats = {number: sympy.Rational(number) for number in value.atoms(sympy.Float)}
+    value = sympy.cancel(value.xreplace(floats))
+    return value if value.free_symbols else check_size(_evaluate(value))
+
+
+def _is_rational_function(value: Any) -> bool:
+    """Whether a SymPy object is built from symbols and finite rationals by + * and powers."""
+    if value.is_Symbol:
+        return bool(value.is_commutative)
+    if value.is_Rational or value.is_Float:
+        return bool(value.is_finite)
+    if value.is_Pow:
+        base, exponent = value.args
+        return exponent.is_Integer and abs(exponent) <= MAX_POWER and _is_rational_function(base)
+    return (value.is_Add or value.is_Mul) and all(map(_is_rational_function, value.args))
 
 
 def _evaluate(value: Any) -> Number:
     """A SymPy number from its own tree: rationals, sums, products, integer and half powers."""
-    if value.is_Float and (value == 0 or 1e-300 < abs(value) < 1e300):
+    if value.is_Float and (value.is_zero or 1e-300 < abs(value) < 1e300):
         import sympy
 
         value = sympy.Rational(value)
@@ -201,14 +252,14 @@ def _evaluate(value: Any) -> Number:
     if value.is_Add or value.is_Mul:
         result, *others = (_evaluate(part) for part in value.args)
         for other in others:
-            result = result + other if value.is_Add else result * other
-        return check_size(result)
+            result = check_size(result + other if value.is_Add else result * other)
+        return result
     if value.is_Pow:
         base, exponent = value.args
         if exponent.is_Rational and exponent.q in (1, 2, 4, 8, 16) and abs(exponent.p) <= 100:
             root = _evaluate(base)
             for _ in range(int(exponent.q).bit_length() - 1):
-                root = square_root(root)
+                root = check_size(square_root(root))
             return _power(root, int(exponent.p))
     raise TableauError(
         "A coefficient is built from rational numbers by + - * / and square roots. "
@@ -218,6 +269,8 @@ def _evaluate(value: Any) -> Number:
 
 def _power(base: Number, exponent: int) -> Number:
     if exponent < 0:
+        if base == 0:
+            raise TableauError(f"A division by zero. Received: 0**({exponent}).")
         return Fraction(1) / _power(base, -exponent)
     result: Number = Fraction(1)
     for _ in range(exponent):

@@ -11,6 +11,7 @@ Text never reaches Python's evaluator or a computer algebra system's parser.
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import NoReturn
@@ -18,14 +19,15 @@ from typing import NoReturn
 from keras_rk.errors import TableauError
 from keras_rk.square_roots import Number, Surd, square_root
 
-__all__ = ["check_size", "parse"]
+__all__ = ["check_range", "check_roots", "check_size", "parse"]
 
-MAX_LENGTH = 2000
+MAX_LENGTH = 4000
 MAX_DEPTH = 50
 MAX_EXPONENT = 1000
-MAX_BITS = 8192
+MAX_BITS = 6400  # twice as many, as a fraction, are written with less than MAX_LENGTH characters
 MAX_ROOTS = 4  # 16 coordinates; published methods need one root, rarely two
 _QUOTED = 60
+_TOO_LARGE = Fraction(2) ** 1000
 
 _TOKEN = re.compile(
     r"[ \t]*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -51,11 +53,7 @@ def parse(text: str) -> Number:
 def check_size(value: Number) -> Number:
     """`value`, unless it has more digits or square roots than any method needs."""
     roots = value.roots if isinstance(value, Surd) else ()
-    if len(roots) > MAX_ROOTS:
-        raise TableauError(
-            f"A coefficient contains at most {MAX_ROOTS} independent square roots. "
-            f"Received: {len(roots)} of them."
-        )
+    check_roots(len(roots))
     parts = value.coordinates if isinstance(value, Surd) else (value,)
     for part in parts:
         if max(part.numerator.bit_length(), part.denominator.bit_length()) > MAX_BITS:
@@ -64,6 +62,35 @@ def check_size(value: Number) -> Number:
                 f"(about {MAX_BITS * 3 // 10} digits). Received: a larger one."
             )
     return value
+
+
+def check_roots(count: int) -> None:
+    """Refuses more independent square roots, in one coefficient or tableau, than are needed."""
+    if count > MAX_ROOTS:
+        raise TableauError(
+            f"There are at most {MAX_ROOTS} independent square roots in a tableau. "
+            f"Received: {count} of them."
+        )
+
+
+def check_range(value: Number) -> Number:
+    """`value`, unless it is beyond floating-point numbers or too long to be written as text."""
+    low, high = value.enclosure(64) if isinstance(value, Surd) else (value, value)
+    if max(-low, high) >= _TOO_LARGE:
+        raise TableauError(
+            "A coefficient lies between -2**1000 and 2**1000. Received: a larger one."
+        )
+    if isinstance(value, Surd) and (_is_too_long(value) or len(str(value)) > MAX_LENGTH):
+        raise TableauError(
+            f"A coefficient can be written with {MAX_LENGTH} characters. Received: a longer one."
+        )
+    return value
+
+
+def _is_too_long(value: Surd) -> bool:
+    """Whether the common denominator alone rules out writing the number."""
+    denominator = math.lcm(*(x.denominator for x in value.coordinates))
+    return denominator.bit_length() > MAX_BITS
 
 
 class _Parser:

@@ -22,6 +22,7 @@ from operator import mul
 from typing import Any
 
 from keras_rk.coefficients import Coefficient
+from keras_rk.errors import TableauError
 from keras_rk.linear_algebra import (
     LONG_BITS,
     Vector,
@@ -35,6 +36,8 @@ from keras_rk.square_roots import Coordinates, common_field, multiply, number
 from keras_rk.tableau import Tableau
 
 __all__ = ["IntegerForm"]
+
+MAX_BITS = 20_000  # of published methods the longest has 1,256
 
 
 class IntegerForm:
@@ -160,6 +163,11 @@ def _denominators(A: list[list[Coordinates]], c: list[Coordinates], explicit: bo
     for row, node in zip(A, c, strict=True):
         found.append(math.lcm(found[-1], _common([*row, node])))
     longest = found[-1]
+    if longest.bit_length() > MAX_BITS:
+        raise TableauError(
+            f"The common denominator of A and c has at most {MAX_BITS} bits. "
+            f"Received: {longest.bit_length()} bits."
+        )
     if longest.bit_length() <= LONG_BITS or not explicit:
         return [longest] * len(A)
     return found[1:]

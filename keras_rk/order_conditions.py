@@ -15,8 +15,9 @@ from typing import Any, Literal
 from keras_rk.as_tableau import as_tableau
 from keras_rk.coefficients import Coefficient, exact, is_symbolic, public, to_sympy
 from keras_rk.elementary_weights import ElementaryWeights
-from keras_rk.errors import TableauError, shown
+from keras_rk.errors import TableauError
 from keras_rk.forms import absolute_form, exact_form
+from keras_rk.reading import order_number
 from keras_rk.rooted_trees import RootedTree, planned_tree
 from keras_rk.tableau import Tableau
 
@@ -27,6 +28,7 @@ SMALLEST_TOLERANCE = 1e-12
 # The bound is wide where coefficients are large. Measured over the named methods: their float64
 # copies leave residuals up to 3.3e-11, and an order they lack has one of at least 4.2e-7.
 LARGEST_TOLERANCE = 1e-9
+_SHARE = 0.01  # of 1/gamma: no tolerance lets a weight pass that is far from it
 _EPS = 2.0**-52
 
 
@@ -89,13 +91,14 @@ class Residuals:
         tableau: the method, with numbers or symbols.
         with_time: whether to use the trees with leaves for t, see `rooted_trees`.
         tolerance: an absolute tolerance instead of the default, which for a tree of order n
-            is n * eps * Phi(|A|, |b|), between 1e-12 and 1e-9.
+            is n * eps * Phi(|A|, |b|), between 1e-12 and 1e-9, and at most 1/(100 gamma).
     """
 
     def __init__(
         self, tableau: Tableau, *, with_time: bool = False, tolerance: float | None = None
     ) -> None:
         self._tableau = tableau
+        self._is_symbolic = tableau.is_symbolic
         self._form = exact_form(tableau)
         self._weights = ElementaryWeights(self._form, with_time)
         self._tolerance = tolerance
@@ -145,18 +148,21 @@ class Residuals:
 
     def _size(self, scaled: list[Any], scale: Any) -> float:
         try:
-            if len(scaled) == 1:
+            if len(scaled) == 1 and not self._is_symbolic:
                 return abs(int(scaled[0]) / int(scale))
             return abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):  # symbols, or beyond float64
+        except (TypeError, OverflowError):  # symbols, or beyond float64
             return math.inf
 
     def _verdict(self, order: int, k: int, embedded: bool, size: float) -> Verdict:
         if self._tolerance is not None:
             return "numeric" if size <= self._tolerance else "failed"
+        largest = min(LARGEST_TOLERANCE, _SHARE / self._weights.plan(order).density[k])
+        if size > largest:
+            return "failed"
         if size <= SMALLEST_TOLERANCE:
             return "numeric"
-        if size > LARGEST_TOLERANCE:
+        if self._is_symbolic:
             return "failed"
         (weight,) = self._absolute.weight(order, k, embedded)
         return "numeric" if size <= order * _EPS * weight else "failed"
@@ -191,8 +197,7 @@ def order_conditions(tableau: Any, order: int, *, embedded: bool = False) -> lis
     chapter II.
     """
     tableau = as_tableau(tableau)
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise TableauError(f"`order` must be an integer >= 1. Received: order={shown(order)}.")
+    order = order_number(order, "order")
     if embedded and tableau.exact_b_hat is None:
         raise TableauError(
             "`embedded=True` needs embedded weights. "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import operator
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from keras_rk.coefficients import Coefficient, exact, is_float
+from keras_rk.coefficients import Coefficient, exact, is_float, is_symbolic
 from keras_rk.errors import TableauError, shown
+from keras_rk.grammar import check_roots
+from keras_rk.square_roots import Surd, common_field
 
-__all__ = ["Reader", "read_json"]
+__all__ = ["Reader", "order_number", "read_json"]
 
 MAX_STAGES = 512
 MAX_LABEL = 1000
+LARGEST_ORDER = 999
 
 
 class Reader:
@@ -48,12 +54,24 @@ class Reader:
             )
         return tuple(self._number(x, f"{field}[{i}]") for i, x in enumerate(row))
 
+    def check_field(self, coefficients: Iterable[Coefficient]) -> None:
+        """Refuses more square roots than a tableau may have, and square roots beside symbols."""
+        numbers = list(coefficients)
+        symbolic = [x for x in numbers if is_symbolic(x)]
+        if symbolic and any(isinstance(x, Surd) for x in numbers):
+            raise TableauError(
+                "A tableau with symbols has rational numbers beside them; put another symbol in "
+                "place of a square root, and the root in place of that symbol with `subs`. "
+                f"Received: square roots beside {shown(symbolic[0])}{self.where}."
+            )
+        if not symbolic:
+            try:
+                common_field(numbers, check_roots)
+            except TableauError as error:
+                raise TableauError(f"{error}{self.where}") from None
+
     def order(self, value: Any, field: str) -> int | None:
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
-            value = int(value)  # JSON numbers arrive as text
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-            return value
-        raise TableauError(f"`{field}` must be an integer >= 1. Received: {shown(value)}.")
+        return None if value is None else order_number(value, field)
 
     def label(self, value: Any, field: str) -> str | None:
         if value is None:
@@ -76,7 +94,10 @@ class Reader:
         return rows
 
     def _sequence(self, value: Any, what: str) -> list[Any]:
-        listed = value.tolist() if hasattr(value, "tolist") else value
+        listed = value
+        if hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") != "M":
+            with contextlib.suppress(Exception):  # whatever an array-like thing may raise
+                listed = value.tolist()
         if not isinstance(listed, list | tuple):
             raise TableauError(f"{what} must be a sequence. Received: {shown(value)}{self.where}.")
         return list(listed)
@@ -89,14 +110,50 @@ class Reader:
             raise TableauError(f"{place}: {error}{self.where}") from None
 
 
+def order_number(value: Any, name: str) -> int:
+    """An order as an int: what can serve as an index, but no truth value."""
+    is_truth_value = type(value).__name__ in ("bool", "bool_")
+    try:
+        order = 0 if is_truth_value else operator.index(value)
+    except TypeError:
+        order = 0
+    if not 1 <= order <= LARGEST_ORDER:
+        raise TableauError(
+            f"`{name}` must be an integer from 1 to {LARGEST_ORDER}. "
+            f"Received: {name}={shown(value)}."
+        )
+    return order
+
+
 def read_json(text: str | bytes) -> Any:
     """What JSON text says, its numbers as text: 0.1 is a tenth, and nothing overflows."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+        if isinstance(text, str):
+            text = text.removeprefix("\ufeff")
+        data = json.loads(
+            text,
+            parse_float=str,
+            parse_int=str,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_repetition,
+        )
+        if isinstance(data, dict):
+            for key in ("claimed_order", "claimed_embedded_order"):
+                if str(data.get(key)).isdecimal():
+                    data[key] = int(data[key][:9])
+        return data
     except TableauError:
         raise
     except (ValueError, TypeError, RecursionError) as error:
         raise TableauError(f"A tableau file is JSON. Received: {error}.") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise TableauError(f"A tableau file has each key once. Received: {shown(keys)}.")
+    return data
 
 
 def _refuse_constant(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keras_rk.coefficients import Coefficient, is_symbolic, to_text
+from keras_rk.coefficients import Coefficient, approximate, is_symbolic, to_text
 from keras_rk.errors import TableauError
 from keras_rk.order_conditions import OrderCondition, Verdict
 from keras_rk.square_roots import Surd
@@ -107,7 +107,11 @@ class CheckReport:
         return "\n".join([_title(self.tableau), *_summary(self), *_failure_lines(self)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The report for a program, ready for JSON; exact numbers are text."""
+        """The report for a program, ready for JSON.
+
+        Exact numbers are text where they fit into 40 characters, and otherwise decimals; the
+        conditions in `failures` have them in full.
+        """
         data: dict[str, Any] = {
             "tableau": self.tableau.name,
             "stages": self.tableau.stages,
@@ -139,7 +143,7 @@ def brief(value: Coefficient) -> str:
     parts = value.coordinates if isinstance(value, Surd) else (value,)
     bits = sum(x.numerator.bit_length() + x.denominator.bit_length() for x in parts)
     text = to_text(value) if bits < 4 * LONGEST_EXACT else ""
-    return text if 0 < len(text) <= LONGEST_EXACT else f"{float(value):.6g}"
+    return text if 0 < len(text) <= LONGEST_EXACT else approximate(value)
 
 
 def _title(tableau: Tableau) -> str:

@@ -12,6 +12,7 @@ leaf t as number 1.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +22,15 @@ from math import factorial
 __all__ = ["OrderPlan", "RootedTree", "plan", "planned_tree", "rooted_trees"]
 
 TIME_LEAF = 1  # its number in the plans with time
-_INDICES = "ijklmnopqruvwxyzabcdefgh"
+_INDICES = "ijklmnopqruvwxyz"
+_MARKS = ("", *map(str, range(1, 100)))
 
 
 @dataclass(frozen=True)
 class RootedTree:
     """A rooted tree, given by its root's children; `is_time` marks the leaf that stands for t.
+
+    Children have no order: they are sorted, so that equal trees compare equal.
 
     Example:
 
@@ -37,6 +41,11 @@ class RootedTree:
 
     children: tuple[RootedTree, ...] = ()
     is_time: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.children) > 1:
+            key = operator.attrgetter("order", "level_sequence", "_times")
+            object.__setattr__(self, "children", tuple(sorted(self.children, key=key)))
 
     @cached_property
     def order(self) -> int:
@@ -60,15 +69,15 @@ class RootedTree:
             product *= child.symmetry**multiplicity * factorial(multiplicity)
         return product
 
-    @property
+    @cached_property
     def level_sequence(self) -> tuple[int, ...]:
         """The depth of each vertex in preorder, starting with the root's 0."""
-        return tuple(self._levels(0))
+        return (0, *(1 + level for child in self.children for level in child.level_sequence))
 
-    def _levels(self, level: int) -> Iterator[int]:
-        yield level
-        for child in self.children:
-            yield from child._levels(level + 1)
+    @cached_property
+    def _times(self) -> tuple[bool, ...]:
+        """Which vertices stand for t, in preorder."""
+        return (self.is_time, *(time for child in self.children for time in child._times))
 
     def elementary_weight(self, row_sums: bool = True) -> str:
         """The elementary weight as a formula: `sum b_i c_i a_ij c_j`.
@@ -76,14 +85,14 @@ class RootedTree:
         Args:
             row_sums: whether the nodes are row sums, so that c_i may stand for sum_j a_ij.
         """
-        indices = iter(_INDICES)
+        indices = (letter + mark for mark in _MARKS for letter in _INDICES)
 
         def factors(tree: RootedTree, index: str) -> Iterator[str]:
             for child in tree.children:
                 if child.is_time or (row_sums and not child.children):
                     yield f"c_{index}"
                 else:
-                    below = next(indices, "?")
+                    below = next(indices)
                     yield f"a_{index}{below}"
                     yield from factors(child, below)
 
@@ -117,6 +126,8 @@ def plan(order: int, with_time: bool = False) -> OrderPlan:
     if order == 1:
         leaves = 2 if with_time else 1
         return OrderPlan(0, (-1,) * leaves, (-1,) * leaves, (1,) * leaves, 1)
+    for smaller in range(1, order - 1):  # from below, so that orders do not nest
+        plan(smaller, with_time)
     before = plan(order - 1, with_time)
     prefixes: list[int] = []
     children: list[int] = []

@@ -16,7 +16,7 @@ Radicands have integer coordinates, so that a tableau can be cleared of denomina
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -144,8 +144,14 @@ def square_root(x: Number) -> Number:
     return number(roots, root)
 
 
-def common_field(numbers: Iterable[Number]) -> tuple[Roots, list[Coordinates]]:
-    """One tower that holds all the numbers, and their coordinates in it."""
+def common_field(
+    numbers: Iterable[Number], check_roots: Callable[[int], None] = lambda count: None
+) -> tuple[Roots, list[Coordinates]]:
+    """One tower that holds all the numbers, and their coordinates in it.
+
+    Args:
+        check_roots: is told the number of roots each time it grows, and may raise.
+    """
     roots: Roots = ()
     found: list[Coordinates] = []
     for x in numbers:
@@ -159,6 +165,7 @@ def common_field(numbers: Iterable[Number]) -> tuple[Roots, list[Coordinates]]:
         else:
             roots, coordinates = _embed(x, roots)
             found.append(coordinates)
+            check_roots(len(roots))
     size = 2 ** len(roots)
     return roots, [_pad(x, size) for x in found]
 

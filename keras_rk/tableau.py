@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from keras_rk.arrays import Arrays, float_dtype, rounded
 from keras_rk.coefficients import (
     Coefficient,
     exact,
+    is_float,
     is_symbolic,
-    nearest,
+    looks_like_float,
     public,
     simplest,
     symbols,
@@ -23,21 +25,11 @@ from keras_rk.printing import Drawing
 from keras_rk.reading import Reader, read_json
 
 if TYPE_CHECKING:
-    import numpy as np
     import sympy
 
-__all__ = ["Arrays", "Tableau", "TableauError"]
+__all__ = ["Tableau", "TableauError"]
 
 _KEYS = ("A", "b", "c", "b_hat", "claimed_order", "claimed_embedded_order", "name", "source")
-
-
-class Arrays(NamedTuple):
-    """A tableau's coefficients as NumPy arrays; `b_hat` is None where there is none."""
-
-    A: np.ndarray
-    b: np.ndarray
-    c: np.ndarray
-    b_hat: np.ndarray | None
 
 
 class Tableau:
@@ -112,15 +104,15 @@ class Tableau:
         read = Reader(name)
         rows = read.square(A)
         stages = len(rows)
+        weights = read.vector(b, "b", stages, "weight")
+        nodes = None if c is None else read.vector(c, "c", stages, "node")
+        embedded = None if b_hat is None else read.vector(b_hat, "b_hat", stages, "embedded weight")
+        read.check_field(x for row in (*rows, weights, nodes or (), embedded or ()) for x in row)
         fields = {
             "exact_A": rows,
-            "exact_b": read.vector(b, "b", stages, "weight"),
-            "exact_c": tuple(_sum(row) for row in rows)
-            if c is None
-            else read.vector(c, "c", stages, "node"),
-            "exact_b_hat": None
-            if b_hat is None
-            else read.vector(b_hat, "b_hat", stages, "embedded weight"),
+            "exact_b": weights,
+            "exact_c": tuple(_sum(row) for row in rows) if nodes is None else nodes,
+            "exact_b_hat": embedded,
             "claimed_order": read.order(claimed_order, "claimed_order"),
             "claimed_embedded_order": read.order(claimed_embedded_order, "claimed_embedded_order"),
             "name": read.label(name, "name"),
@@ -208,7 +200,7 @@ class Tableau:
     def _symbols(self) -> set[sympy.Symbol]:
         return {symbol for x in self._coefficients() for symbol in symbols(x)}
 
-    def subs(self, **values: Any) -> Tableau:
+    def subs(self, /, **values: Any) -> Tableau:
         """The tableau with numbers in place of symbols: `family.subs(alpha="2/3")`.
 
         Args:
@@ -228,10 +220,10 @@ class Tableau:
             )
         chosen = {s: to_sympy(exact(values[str(s)])) for s in free if str(s) in values}
 
-        def put(x: Any) -> Coefficient:
-            return exact(x.subs(chosen)) if is_symbolic(x) else x
+        def put(x: Any) -> Any:
+            return x.xreplace(chosen) if is_symbolic(x) else x
 
-        return self._map(put)
+        return self._map(put, self.has_floats or any(map(is_float, values.values())))
 
     def rationalize(self, tolerance: Any = "1e-14") -> Tableau:
         """Recover fractions from decimals: 0.3333333333333333 becomes 1/3.
@@ -252,13 +244,16 @@ class Tableau:
         def simplify(x: Coefficient) -> Coefficient:
             return simplest(x, limit) if isinstance(x, Fraction) else x
 
-        return self._map(simplify)
+        simplified = self._map(simplify, False)
+        still_floats = self.has_floats and any(map(looks_like_float, simplified._coefficients()))
+        object.__setattr__(simplified, "has_floats", still_floats)
+        return simplified
 
-    def _map(self, function: Any) -> Tableau:
-        def each(row: Iterable[Coefficient]) -> tuple[Coefficient, ...]:
+    def _map(self, function: Callable[[Coefficient], Any], has_floats: bool) -> Tableau:
+        def each(row: Iterable[Coefficient]) -> tuple[Any, ...]:
             return tuple(function(x) for x in row)
 
-        return Tableau(
+        mapped = Tableau(
             [each(row) for row in self.exact_A],
             each(self.exact_b),
             None if self.exact_c == self.row_sums else each(self.exact_c),
@@ -268,6 +263,8 @@ class Tableau:
             name=self.name,
             source=self.source,
         )
+        object.__setattr__(mapped, "has_floats", mapped.has_floats or has_floats)
+        return mapped
 
     def to_numpy(self, dtype: Any = "float64", *, scale: Any = 1) -> Arrays:
         """The coefficients, each rounded once, as NumPy arrays.
@@ -283,30 +280,21 @@ class Tableau:
         Raises:
             TableauError: if a coefficient is symbolic or does not fit into `dtype`.
         """
-        import numpy as np
-
-        kind = np.dtype(dtype).name
-        if kind not in ("float64", "float32", "float16"):
-            raise TableauError(
-                f"`dtype` must be float64, float32 or float16. Received: dtype={dtype!r}."
-            )
+        kind = float_dtype(dtype)
         self._refuse_symbols("become numbers")
-        factor = exact(scale)
-
-        def row(values: Iterable[Coefficient], factor: Coefficient) -> np.ndarray:
-            return np.array([nearest(x * factor, kind) for x in values], kind)
-
-        one = Fraction(1)
-        b_hat = None if self.exact_b_hat is None else row(self.exact_b_hat, factor)
-        A = np.stack([row(values, factor) for values in self.exact_A])
-        return Arrays(A, row(self.exact_b, factor), row(self.exact_c, one), b_hat)
+        try:
+            A = rounded(self.exact_A, kind, scale)
+            weights = rounded(self.exact_weights, kind, scale)
+        except TableauError as error:
+            raise TableauError(f"{error} (tableau {self.name!r}, scale={scale!r})") from None
+        c = rounded([self.exact_c], kind)[0]
+        return Arrays(A, weights[0], c, weights[1] if len(weights) > 1 else None)
 
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads: text for each coefficient, so that nothing is lost."""
         self._refuse_symbols("be written to a file")
-        rows = [row[:i] if self.is_explicit else row for i, row in enumerate(self.exact_A)]
         data: dict[str, Any] = {
-            "A": [[to_text(x) for x in row] for row in rows],
+            "A": [[to_text(x) for x in row] for row in self._shown_rows()],
             "b": [to_text(x) for x in self.exact_b],
         }
         if self.exact_c != self.row_sums:
@@ -328,19 +316,23 @@ class Tableau:
                 'A tableau is written as an object with at least "A" and "b". '
                 f"Received: {shown(data)}."
             )
-        unknown = [str(key) for key in data if key not in (*_KEYS, "has_floats")]
+        unknown = [key for key in data if key not in (*_KEYS, "has_floats")]
         if unknown:
             raise TableauError(
-                f"A tableau has the keys {', '.join(_KEYS)}. Received: {', '.join(unknown)}."
+                f"A tableau has the keys {', '.join(_KEYS)}. Received: {shown(unknown)}."
+            )
+        if not isinstance(data.get("has_floats", False), bool):
+            raise TableauError(
+                f"`has_floats` must be true or false. Received: {shown(data['has_floats'])}."
             )
         tableau = cls(**{key: data[key] for key in _KEYS if key in data})
-        if data.get("has_floats", False) is True:
+        if data.get("has_floats", False):
             object.__setattr__(tableau, "has_floats", True)
         return tableau
 
     def to_json(self, indent: int | None = 2) -> str:
         """The tableau as JSON text; `from_json` gives it back exactly."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        return json.dumps(self.to_dict(), indent=indent)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Tableau:
@@ -370,9 +362,14 @@ class Tableau:
         name = "" if self.name is None else f"{self.name!r}, "
         return f"<Tableau {name}{self.stages} stage{'s' * (self.stages > 1)}>"
 
+    def _shown_rows(self) -> list[tuple[Coefficient, ...]]:
+        """The rows of A, without the zeros that an explicit method has anyway."""
+        if not self.is_explicit:
+            return list(self.exact_A)
+        return [row[:i] for i, row in enumerate(self.exact_A)]
+
     def _drawing(self) -> Drawing:
-        rows = [row[:i] if self.is_explicit else row for i, row in enumerate(self.exact_A)]
-        return Drawing(self.name, self.exact_c, [*rows, *self.exact_weights])
+        return Drawing(self.name, self.exact_c, [*self._shown_rows(), *self.exact_weights])
 
     def __str__(self) -> str:
         return self._drawing().text()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 IMPORTS_KERAS = re.compile(r"^(import keras\b|from keras\b|from keras_rk\.layers\b)", re.MULTILINE)
+DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
@@ -49,3 +51,22 @@ def _seed() -> None:
     """The same initial weights in every run, for tests that use Keras."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def deadline():
+    """Fails the test, and only the test, that hangs; the limit is far above what it takes."""
+
+    def fail(*_):
+        raise AssertionError(f"not done after {DEADLINE} s")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(DEADLINE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from keras_rk import Tableau, tableaux
 from keras_rk.cli import main
 
 RK4 = '{"A": [[], ["1/2"], [0, "1/2"], [0, 0, 1]], "b": ["1/6", "1/3", "1/3", "1/6"]%s}'
+
+
+posix = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_check_a_file(extra, options, status, tableau_file, capsys):
 
 
 def test_check_standard_input(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(RK4 % ""))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((RK4 % "").encode())))
     assert main(["check", "-", "--order", "4"]) == 0
     assert "verdict      exact" in capsys.readouterr().out
 
@@ -109,7 +113,7 @@ def test_files_that_are_not_tableaux(content, tmp_path, capsys):
 
 def test_a_folder_is_no_tableau_file(tmp_path, capsys):
     assert main(["check", str(tmp_path)]) == 2
-    assert "must exist" in capsys.readouterr().err
+    assert "the folder" in capsys.readouterr().err
 
 
 def test_nearest_names_are_suggested(capsys):
@@ -211,7 +215,66 @@ def test_a_terminal_without_greek_letters():
     assert b"[[[[?]]]]" in done.stdout
 
 
-@pytest.mark.skipif(importlib.util.find_spec("fcntl") is None, reason="needs a POSIX shell")
+def test_json_does_not_depend_on_the_locale():
+    done = run(["check", "rk4", "--json"], env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert json.loads(done.stdout)["next_order"][0]["tree"] == "[[[[τ]]]]"
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [(b"\xff\xfe{", "JSON"), ((RK4 % "").encode() + b" " * 1_000_000 + b"junk", "1000000 bytes")],
+)
+def test_standard_input_that_is_no_tableau(data, complaint):
+    done = run(["check", "-"], input=data)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert complaint in done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", ['"\\u001b[31mEVIL"', '"x' + "y" * 5000 + '"'])
+def test_keys_are_quoted_without_escape_sequences(name, tmp_path, capsys):
+    path = tmp_path / "evil.json"
+    path.write_text(f'{{"A": [[]], "b": [1], {name}: 3}}')
+    assert main(["check", str(path)]) == 2
+    printed = capsys.readouterr().err
+    assert "\033" not in printed
+    assert len(printed) < 300
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "status", "complaint"),
+    [
+        ("check rk4 --order 9 | true", 1, ""),
+        ("check rk4 | true", 0, ""),
+        ("check - <&-", 2, "a closed one"),
+        ("check rk4 >&-", 0, ""),
+        ("check rk4 --order 9 >&-", 1, ""),
+        ("check nosuch 2>&-", 2, ""),
+        pytest.param(
+            "check rk4 >/dev/full",
+            2,
+            "cannot be written",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full"),
+        ),
+    ],
+)
+def test_closed_and_broken_streams(command, status, complaint):
+    script = f"{sys.executable} -m keras_rk.cli {command}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert done.returncode == status, done.stderr
+    assert complaint in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+@posix
+def test_a_pipe_is_read_like_a_file():
+    script = f"{sys.executable} -m keras_rk.cli check <(echo '{RK4 % ''}') --order 5"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert b"asked for    5: does not hold" in done.stdout
+
+
+@posix
 def test_a_reader_that_leaves_early():
     command = f"{sys.executable} -m keras_rk.cli list | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)

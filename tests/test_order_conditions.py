@@ -13,7 +13,7 @@ from keras_rk import Tableau, TableauError, tableaux
 from keras_rk.order_conditions import Residuals, order_conditions
 from keras_rk.rooted_trees import RootedTree, rooted_trees
 
-ALPHA = sympy.Symbol("alpha")
+ALPHA, BETA = sympy.symbols("alpha beta")
 RADICALS = Tableau(
     [[], ["sqrt(2)/3"], ["sqrt(3)", "1/2 - sqrt(2)"], ["sqrt(1 + sqrt(2))", 0, "sqrt(6)/5"]],
     ["1 - sqrt(5)", "sqrt(5)/2", "sqrt(5)/4", "sqrt(5)/4"],
@@ -24,7 +24,7 @@ GAUSS2 = Tableau(
 )
 FAMILY = Tableau([[], [ALPHA]], [1 - 1 / (2 * ALPHA), 1 / (2 * ALPHA)], name="family")
 MIXED_FAMILY = Tableau(
-    [[], [ALPHA], ["sqrt(2)", 1 / (1 + ALPHA)]], [ALPHA, 1 - 2 * ALPHA, ALPHA], name="mixed"
+    [[], [ALPHA], [0.1 * BETA, BETA / (1 + ALPHA)]], [ALPHA, 1 - 2 * ALPHA, BETA], name="mixed"
 )
 TABLEAUX = [tableaux.get("rk4"), tableaux.get("fehlberg45"), tableaux.get("gill4"), RADICALS]
 TABLEAUX += [GAUSS2, FAMILY, MIXED_FAMILY]

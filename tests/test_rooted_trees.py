@@ -96,6 +96,22 @@ def test_formula_without_row_sums_writes_the_sum():
     assert tree.elementary_weight(row_sums=False) == "sum b_i a_ij c_i"
 
 
+def test_children_have_no_order():
+    cherry = RootedTree((RootedTree((LEAF,)), LEAF))
+    same = RootedTree((LEAF, RootedTree((LEAF,))))
+    assert cherry == same
+    assert RootedTree((cherry, same)).symmetry == 2
+
+
+def test_formulas_of_tall_trees_have_an_index_for_each_vertex():
+    tree = LEAF
+    for _ in range(60):
+        tree = RootedTree((tree,))
+    assert tree.order == 61
+    factors = tree.elementary_weight().split()
+    assert len(set(factors)) == len(factors)
+
+
 @pytest.mark.parametrize("order", [0, -1, 1.0, True, None, "3"])
 def test_bad_orders(order):
     with pytest.raises(ValueError, match="Received"):

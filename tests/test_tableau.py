@@ -124,6 +124,32 @@ def test_refused_with_the_rule_the_place_and_what_came(arguments, options, messa
     assert "Received" in str(caught.value)
 
 
+def test_square_roots_are_limited_over_the_whole_tableau(deadline):
+    rows = [[f"sqrt({p})"] * i for i, p in enumerate(sympy.primerange(2, 50))]
+    with pytest.raises(TableauError, match="at most 4 independent square roots"):
+        Tableau(rows, [0] * (len(rows) - 1) + [1])
+
+
+def test_square_roots_beside_symbols_are_refused_with_what_to_do():
+    with pytest.raises(TableauError, match="`subs`"):
+        Tableau([[], [ALPHA]], [1 - sympy.sqrt(2), sympy.sqrt(2)])
+
+
+class Stubborn:
+    """Like an array on another device: it has the method, and refuses."""
+
+    def tolist(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "A", [np.ndarray, Stubborn(), np.array([["2020-01-01"]], "datetime64[ns]")], ids=repr
+)
+def test_objects_that_only_look_like_arrays(A):
+    with pytest.raises(TableauError, match="sequence"):
+        Tableau(A, [1])
+
+
 def test_errors_name_the_tableau():
     with pytest.raises(TableauError, match="tableau 'mine'"):
         Tableau([[]], [1, 2], name="mine")
@@ -186,6 +212,10 @@ BAD_FILES = [
     '{"A": [[]], "b": [1e999999]}',
     '{"A": [[]], "b": [' + "9" * 6000 + "]}",
     '{"A": [[]], "b": [1], "claimed_order": "four"}',
+    '{"A": [[]], "b": [1], "claimed_order": 1000}',
+    '{"A": [[]], "b": [1], "claimed_order": ' + "9" * 5000 + "}",
+    '{"A": [[]], "b": [1], "has_floats": "yes"}',
+    '{"A": [[]], "b": [1], "b": [2]}',
     '{"A": [[]], "b": [1], "name": ["x"]}',
     "[" * 100_000,
     b"\xff\xfe\x00",
@@ -218,10 +248,37 @@ def test_symbols_are_put_in_by_name(family):
     assert not family.subs(alpha=1).is_symbolic
 
 
+def test_symbols_are_put_in_at_once():
+    beta = sympy.Symbol("beta")
+    tableau = Tableau([[], [ALPHA]], [ALPHA - beta, 1 - ALPHA + beta])
+    assert tableau.subs(alpha=beta, beta=ALPHA).b[0] == beta - ALPHA
+
+
+def test_a_symbol_may_be_called_self():
+    assert Tableau([[], [sympy.Symbol("self")]], [0, 1]).subs(self="1/2").c[1] == Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("tableau", "values", "expected"),
+    [
+        (Tableau([[], [ALPHA]], [0.1, 1 - ALPHA]), {"alpha": 1}, True),
+        (Tableau([[], [ALPHA]], [0, 1]), {"alpha": 0.1}, True),
+        (Tableau([[], [0.1 * ALPHA]], [0, 1]), {"alpha": 1}, True),
+        (Tableau([[], [ALPHA]], [0, 1]), {"alpha": "0.1"}, False),
+    ],
+)
+def test_floats_are_remembered_through_subs(tableau, values, expected):
+    assert tableau.subs(**values).has_floats is expected
+
+
+def test_floats_that_are_no_fractions_are_remembered_through_rationalize():
+    assert Tableau([[], [math.pi]], [0, 1]).rationalize().has_floats
+
+
 def test_symbols_that_are_not_there_and_poles(family):
     with pytest.raises(TableauError, match=r"own symbols \(alpha\).*beta"):
         family.subs(beta=1)
-    with pytest.raises(TableauError, match="Received"):
+    with pytest.raises(TableauError, match=r"b\[0\].*tableau 'family'"):
         family.subs(alpha=0)
 
 
@@ -241,10 +298,25 @@ def test_to_numpy_scales_exactly_and_rounds_once():
     assert arrays.b_hat[0] == np.float32(3 / 7)
 
 
-@pytest.mark.parametrize("dtype", ["int32", "complex128", "object", "longdouble"])
+@pytest.mark.parametrize(
+    "dtype", ["int32", "complex128", "object", "longdouble", "nonsense", "bfloat16"]
+)
 def test_to_numpy_refuses_other_dtypes(dtype, rk4):
     with pytest.raises(TableauError, match="float64, float32 or float16"):
         rk4.to_numpy(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "message"),
+    [
+        ("float16", 10**6, "fits into float16.*'rk4'"),
+        ("float64", ALPHA, "scale"),
+        ("float64", "x", "expected a number"),
+    ],
+)
+def test_to_numpy_refuses_bad_scales(dtype, scale, message, rk4):
+    with pytest.raises(TableauError, match=message):
+        rk4.to_numpy(dtype, scale=scale)
 
 
 def test_rationalize_recovers_a_method_from_floats():
