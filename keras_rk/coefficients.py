@@ -30,6 +30,7 @@ __all__ = [
     "looks_like_float",
     "nearest",
     "public",
+    "reduced",
     "simplest",
     "to_sympy",
     "to_text",
@@ -225,8 +226,15 @@ def _from_sympy(value: Any) -> Coefficient:
             f"Received: {sympy.count_ops(value)}."
         )
     floats = {number: sympy.Rational(number) for number in value.atoms(sympy.Float)}
-    value = sympy.cancel(value.xreplace(floats))
-    return value if value.free_symbols else check_size(_evaluate(value))
+    return reduced(value.xreplace(floats))
+
+
+def reduced(value: sympy.Expr) -> Coefficient:
+    """A rational function in lowest terms, and a number where its symbols cancel."""
+    import sympy
+
+    value = sympy.cancel(value)
+    return value if value.free_symbols else _evaluate(value)
 
 
 def _is_rational_function(value: Any) -> bool:

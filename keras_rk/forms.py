@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any, Protocol
 
-from keras_rk.coefficients import Coefficient, exact, to_sympy
+from keras_rk.coefficients import Coefficient, exact, reduced, to_sympy
 from keras_rk.integer_form import IntegerForm
 from keras_rk.linear_algebra import (
     Vector,
@@ -116,5 +116,5 @@ def _symbolic_form(tableau: Tableau) -> Form:
         nodes=c,
         rows=[_weights(row, A) for row in weights],
         matrix=matrix_product(A),
-        to_exact=lambda x, scale: exact(domain.to_sympy(domain.convert(x)) / scale),
+        to_exact=lambda x, scale: reduced(domain.to_sympy(domain.convert(x)) / scale),
     )

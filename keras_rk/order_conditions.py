@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from keras_rk.as_tableau import as_tableau
-from keras_rk.coefficients import Coefficient, exact, is_symbolic, public, to_sympy
+from keras_rk.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.elementary_weights import ElementaryWeights
 from keras_rk.errors import TableauError
 from keras_rk.forms import absolute_form, exact_form
@@ -62,7 +62,7 @@ class OrderCondition:
     def exact_weight(self) -> Coefficient:
         residual = self.exact_residual
         if is_symbolic(residual):
-            return exact(residual + to_sympy(self.required))
+            return reduced(residual + to_sympy(self.required))
         return residual + self.required
 
 

@@ -15,6 +15,7 @@ from keras_rk.coefficients import (
     is_symbolic,
     looks_like_float,
     public,
+    reduced,
     simplest,
     symbols,
     to_sympy,
@@ -388,5 +389,5 @@ class Tableau:
 def _sum(row: Iterable[Coefficient]) -> Coefficient:
     terms = tuple(row)
     if any(is_symbolic(x) for x in terms):
-        return exact(sum(to_sympy(x) for x in terms))
+        return reduced(sum(to_sympy(x) for x in terms))
     return sum(terms, Fraction(0))

@@ -190,6 +190,25 @@ def test_symbols_hold_for_all_their_values():
     assert check(family.subs(alpha="2/3"), order=2)
 
 
+def test_the_two_parameter_family_of_order_4():
+    u, v = sympy.symbols("u v")
+    w = 6 * u * v - 4 * (u + v) + 3
+    a32 = v * (v - u) / (2 * u * (1 - 2 * u))
+    a42 = (1 - u) * (u + v - 1 - (2 * v - 1) ** 2) / (2 * u * (v - u) * w)
+    a43 = (1 - 2 * u) * (1 - u) * (1 - v) / (v * (v - u) * w)
+    b2 = (2 * v - 1) / (12 * u * (v - u) * (1 - u))
+    b3 = (1 - 2 * u) / (12 * v * (v - u) * (1 - v))
+    b4 = sympy.Rational(1, 2) + (2 * (u + v) - 3) / (12 * (1 - u) * (1 - v))
+    family = Tableau(
+        [[], [u], [v - a32, a32], [1 - a42 - a43, a42, a43]], [1 - b2 - b3 - b4, b2, b3, b4]
+    )
+    report = check(family, order=4)
+    assert report
+    assert (report.order, report.verdict) == (4, "exact")
+    assert check(family, order=5).failures[0].conditions[0].elementary_weight.free_symbols
+    assert check(family.subs(u="1/3", v="2/3")).tableau == tableaux.get("rk38")
+
+
 def test_max_order_is_a_lower_bound():
     report = check(RK4, max_order=3)
     assert (report.order, report.order_is_lower_bound) == (3, True)
