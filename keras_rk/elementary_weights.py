@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_rk.forms import Form
-from keras_rk.linear_algebra import Vector
+from keras_rk.linear_algebra import Vector, Weights
 from keras_rk.rooted_trees import TIME_LEAF, OrderPlan, plan
 
 __all__ = ["ElementaryWeights"]
@@ -47,17 +47,17 @@ class ElementaryWeights:
         least.
         """
         here = self.plan(order)
+        weights = self._form.weights(order, embedded)
         self._number_trees(order)
         for k in reversed(range(here.roots)):
-            yield k, self._weight(order, here, k, embedded)
+            yield k, self._weight(weights, here, k)
 
     def weight(self, order: int, k: int, embedded: bool) -> list[Any]:
         """The scaled weight of tree k of an order."""
         self._number_trees(order)
-        return self._weight(order, self.plan(order), k, embedded)
+        return self._weight(self._form.weights(order, embedded), self.plan(order), k)
 
-    def _weight(self, order: int, here: OrderPlan, k: int, embedded: bool) -> list[Any]:
-        weights = self._form.weights(order, embedded)
+    def _weight(self, weights: Weights, here: OrderPlan, k: int) -> list[Any]:
         child = here.child[k]
         if here.prefix[k] == 0 and child not in self._derivatives:
             # b . (A u) = (b A) . u needs no product with A for this tree alone
