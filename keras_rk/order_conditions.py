@@ -30,6 +30,7 @@ SMALLEST_TOLERANCE = 1e-12
 LARGEST_TOLERANCE = 1e-9
 _SHARE = 0.01  # of 1/gamma: no tolerance lets a weight pass that is far from it
 _EPS = 2.0**-52
+_LEADING_BITS = 512
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Residuals:
     def _size(self, scaled: list[Any], scale: Any) -> float:
         try:
             if len(scaled) == 1 and not self._is_symbolic:
-                return abs(int(scaled[0]) / int(scale))
+                return _quotient(scaled[0], scale)
             return abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
         except (TypeError, OverflowError):  # symbols, or beyond float64
             return math.inf
@@ -170,6 +171,15 @@ class Residuals:
     @cached_property
     def _absolute(self) -> ElementaryWeights:
         return ElementaryWeights(absolute_form(self._tableau), self._weights.with_time)
+
+
+def _quotient(numerator: Any, denominator: Any) -> float:
+    """|numerator / denominator| for long integers, from their leading digits where those do."""
+    excess = max(denominator.bit_length() - _LEADING_BITS, 0)
+    leading = abs(numerator) >> excess
+    if leading.bit_length() < 64:
+        return abs(int(numerator) / int(denominator))
+    return int(leading) / int(denominator >> excess)
 
 
 def order_conditions(tableau: Any, order: int, *, embedded: bool = False) -> list[OrderCondition]:
