@@ -8,6 +8,7 @@ where it contains symbols. `public` turns a `Surd` into the SymPy number that us
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from decimal import Decimal
 from fractions import Fraction
@@ -34,6 +35,7 @@ __all__ = [
     "simplest",
     "to_sympy",
     "to_text",
+    "whole_number",
 ]
 
 Coefficient = Union[Fraction, Surd, "sympy.Expr"]
@@ -84,6 +86,16 @@ def _read(value: Any) -> Coefficient:
     if is_float(value) or isinstance(value, Decimal):
         return check_size(_from_finite(value))
     raise TableauError(f"A coefficient is {_KINDS}. Received: {shown(value)}.")
+
+
+def whole_number(value: Any) -> int | None:
+    """`value` as an int if it can serve as an index; None for truth values and all else."""
+    if type(value).__name__ in ("bool", "bool_"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def is_float(value: Any) -> bool:

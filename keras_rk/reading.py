@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import operator
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from keras_rk.coefficients import Coefficient, exact, is_float, is_symbolic
+from keras_rk.coefficients import Coefficient, exact, is_float, is_symbolic, whole_number
 from keras_rk.errors import TableauError, shown
 from keras_rk.grammar import check_roots
 from keras_rk.square_roots import Surd, common_field
@@ -111,13 +110,9 @@ class Reader:
 
 
 def order_number(value: Any, name: str) -> int:
-    """An order as an int: what can serve as an index, but no truth value."""
-    is_truth_value = type(value).__name__ in ("bool", "bool_")
-    try:
-        order = 0 if is_truth_value else operator.index(value)
-    except TypeError:
-        order = 0
-    if not 1 <= order <= LARGEST_ORDER:
+    """An order as an int."""
+    order = whole_number(value)
+    if order is None or not 1 <= order <= LARGEST_ORDER:
         raise TableauError(
             f"`{name}` must be an integer from 1 to {LARGEST_ORDER}. "
             f"Received: {name}={shown(value)}."

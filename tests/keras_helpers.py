@@ -29,6 +29,42 @@ def dense(units=3, seed=0, **kwargs):
     return keras.layers.Dense(units, kernel_initializer=initializer, **arguments)
 
 
+class ByHand(keras.layers.Wrapper):
+    """Two steps of the midpoint method, each evaluation a plain call."""
+
+    def call(self, y):
+        for _ in range(2):
+            y = y + self.layer(y + 0.5 * self.layer(y))
+        return y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class WithLoss(keras.layers.Layer):
+    def call(self, y):
+        self.add_loss(ops.mean(y))
+        return ops.ones_like(y)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def batch_normalized():
+    return keras.Sequential([dense(3), keras.layers.BatchNormalization(momentum=0.5)])
+
+
+def dropped_out():
+    return keras.Sequential([dense(3), keras.layers.Dropout(0.5, seed=3)])
+
+
+def noisy():
+    return keras.layers.GaussianNoise(1.0, seed=5)
+
+
+STATEFUL = [batch_normalized, dropped_out, noisy]
+
+
 class NativeDense(keras.layers.Layer):
     """tanh(y W + b) in the backend's own operations.
 

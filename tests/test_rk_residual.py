@@ -54,7 +54,7 @@ def test_euler_is_y_plus_f_bit_for_bit_eagerly(name):
 @pytest.mark.parametrize("name", ["dense", "sequential", "conv2d"])
 def test_euler_is_y_plus_f_bit_for_bit_in_predict(name, jit_compile):
     if jit_compile and keras.backend.backend() == "torch":
-        pytest.skip("torch.compile takes half a minute per model; test_training has one")
+        pytest.skip("torch.compile takes half a minute per model; test_compiled does so")
     make, shape = LAYERS[name]
     y = keras.Input(shape[1:])
     f = make()

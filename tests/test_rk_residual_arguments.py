@@ -121,6 +121,90 @@ def test_several_states_are_refused():
         RKResidual(dense(3))([normal(2, 3), normal(2, 3)])
 
 
+@pytest.mark.parametrize("built", [False, True], ids=["new", "built"])
+@pytest.mark.parametrize(
+    "inputs",
+    [lambda y: [y, y], lambda y: (y,), lambda y: {"y": y}, lambda y: None],
+    ids=["list", "tuple", "dictionary", "nothing"],
+)
+def test_what_is_not_one_tensor_is_refused(inputs, built):
+    layer = RKResidual(dense(3))
+    if built:
+        layer.build((None, 3))
+    with pytest.raises(ValueError, match="must be one tensor"):
+        layer(inputs(normal(2, 3)))
+
+
+@pytest.mark.parametrize("shape", [None, [(2, 3), (2, 3)], {"y": (2, 3)}], ids=str)
+def test_a_shape_of_several_tensors_is_refused(shape):
+    with pytest.raises(ValueError, match="must be one tensor"):
+        RKResidual(dense(3)).build(shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "taken_for"),
+    [
+        (lambda: keras.Sequential([dense(3)]), "training"),
+        (lambda: dense(3), "training"),
+        (lambda: keras.layers.Dropout(0.5), "training"),
+        (lambda: keras.layers.Softmax(), "mask"),
+        (lambda: RKResidual(dense(3)), "training"),
+    ],
+    ids=["sequential", "dense", "dropout", "softmax", "nested"],
+)
+def test_a_context_that_would_be_taken_for_an_option_is_refused(make, taken_for):
+    y, context = normal(2, 3), normal(2, 5)
+    with pytest.raises(TypeError, match=rf"keras\.Model\(\[y, context\].*{taken_for!r}"):
+        RKResidual(make())(y, context)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "problem"),
+    [((), {"bogus": 1}, "'bogus'"), ((1, 2, 3), {}, "too many positional")],
+    ids=["keyword", "position"],
+)
+def test_unknown_arguments_do_not_get_the_hint_for_missing_ones(args, kwargs, problem):
+    arguments = [normal(2, 3) for _ in args]
+    with pytest.raises(TypeError, match=problem) as error:
+        RKResidual(dense(3))(normal(2, 3), *arguments, **kwargs)
+    assert "attention" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_an_error_names_the_tableau_that_was_given(name):
+    with pytest.raises(TableauError, match=name):
+        RKResidual(dense(3), Tableau([[], ["1/2"]], [0, 1], claimed_order=3, name=name))
+
+
+CHANGES = {
+    "tableau": tableaux.get("euler"),
+    "dt": 0.5,
+    "steps": 2,
+    "order": 2,
+    "require": "explicit",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [*CHANGES.items(), ("state", "other")])
+def test_an_argument_cannot_be_set_after_construction(name, value):
+    layer = RKResidual(dense(3))
+    before = layer.get_config()
+    with pytest.raises(AttributeError, match=rf"from_config\(.*{name!r}"):
+        setattr(layer, name, value)
+    assert layer.get_config() == before
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_new_layer_with_another_argument(name):
+    layer, y = RKResidual(dense(3)), normal(2, 3)
+    layer(y)
+    new = RKResidual.from_config({**layer.get_config(), name: CHANGES[name]})
+    new(y)
+    new.set_weights(layer.get_weights())
+    expected = RKResidual(layer.layer, **{name: CHANGES[name]})(y)
+    np.testing.assert_array_equal(numpy(new(y)), numpy(expected))
+
+
 def test_several_outputs_are_refused():
     f = keras.layers.LSTM(3, return_sequences=True, return_state=True)
     with pytest.raises(ValueError, match="one tensor"):

@@ -55,7 +55,7 @@ def losses(model, shape, jit_compile, epochs=3):
 
 def skip_what_takes_too_long(name, jit_compile):
     if BACKEND == "torch" and jit_compile:
-        pytest.skip("torch.compile takes half a minute per model; test_torch_compile has one")
+        pytest.skip("torch.compile takes half a minute per model; test_compiled does so")
     if BACKEND == "jax" and not jit_compile and name == "lstm":
         pytest.skip("JAX without jit trains a recurrent layer for most of a minute")
 
@@ -70,11 +70,16 @@ def test_training_lowers_the_loss(name, jit_compile):
     assert history[-1] < history[0]
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="the other backends compile every model")
-def test_torch_compile():
+@pytest.mark.parametrize("case", ["plain", "mask", "mixed precision"])
+def test_compiled(case):
+    """The one test that compiles on PyTorch too, where it takes long."""
+    policy = "mixed_bfloat16" if case == "mixed precision" else "float32"
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((4,)), RKResidual(dense(4), "midpoint")])
-    x = normal(16, 4)
+    layers = [keras.Input((4, 3)), RKResidual(dense(3, dtype=policy), "midpoint", dtype=policy)]
+    if case == "mask":
+        layers.insert(1, keras.layers.Masking())
+    model = keras.Sequential(layers)
+    x = normal(16, 4, 3)
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=True)
     history = model.fit(x, 2 * x, epochs=3, batch_size=16, verbose=0).history["loss"]
     assert history[-1] < history[0]

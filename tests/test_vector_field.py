@@ -1,4 +1,4 @@
-"""f as a pure function: state is threaded as in code written by hand, losses are collected."""
+"""f as a pure function: state is threaded as in code written by hand."""
 
 import keras
 import numpy as np
@@ -7,47 +7,21 @@ from keras import ops
 
 from keras_rk.layers import RKResidual
 from keras_rk.layers.vector_field import VectorField
-from tests.keras_helpers import BACKEND, dense, normal, numpy
-
-
-class ByHand(keras.layers.Wrapper):
-    """Two steps of the midpoint method, each evaluation a plain call."""
-
-    def call(self, y):
-        for _ in range(2):
-            y = y + self.layer(y + 0.5 * self.layer(y))
-        return y
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-class WithLoss(keras.layers.Layer):
-    def call(self, y):
-        self.add_loss(ops.mean(y))
-        return ops.ones_like(y)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def batch_normalized():
-    return keras.Sequential([dense(3), keras.layers.BatchNormalization(momentum=0.5)])
-
-
-def dropped_out():
-    return keras.Sequential([dense(3), keras.layers.Dropout(0.5, seed=3)])
-
-
-def noisy():
-    return keras.layers.GaussianNoise(1.0, seed=5)
+from tests.keras_helpers import (
+    BACKEND,
+    STATEFUL,
+    ByHand,
+    WithLoss,
+    batch_normalized,
+    dense,
+    dropped_out,
+    normal,
+    numpy,
+)
 
 
 def spectral():
     return keras.layers.SpectralNormalization(dense(3))
-
-
-STATEFUL = [batch_normalized, dropped_out, noisy]
 
 
 def pair(make):
@@ -155,53 +129,3 @@ def test_frozen_weights_are_mapped_too():
     k, _, _ = field(doubled, y)
     expected = np.tanh(2 * (numpy(y) @ numpy(f.kernel) + numpy(f.bias)))
     np.testing.assert_allclose(numpy(k), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("steps", [1, 3])
-def test_losses_count_once_per_step_as_the_mean_over_stages(steps):
-    layer = RKResidual(WithLoss(), "rk4", dt=1.0, steps=steps)
-    layer(np.zeros((2, 1)))
-    # y at the stages of step n: n, n + 1/2, n + 1/2, n + 1
-    expected = sum(n + 0.5 for n in range(steps))
-    assert [float(loss) for loss in layer.losses] == [pytest.approx(expected)]
-
-
-def test_losses_of_weights_count_once():
-    layer = RKResidual(dense(3, kernel_regularizer="l2"), "rk4", steps=2)
-    layer(normal(2, 3))
-    assert len(layer.losses) == 1
-    expected = 0.01 * np.sum(numpy(layer.layer.kernel) ** 2)
-    assert float(numpy(layer.losses[0])) == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("method", ["euler", "rk4"])
-def test_losses_in_fit(method):
-    """The trainer sees each loss once, although Keras recognises losses by their address."""
-    y = keras.Input((1,))
-    state = y
-    for _ in range(8):
-        state = RKResidual(WithLoss(), method)(state)
-    model = keras.Model(y, state)
-    model.compile(keras.optimizers.SGD(0.0), loss=None)
-    history = model.fit(np.zeros((4, 1)), batch_size=4, epochs=2, verbose=0)
-    stage = {"euler": 0.0, "rk4": 0.5}[method]
-    assert history.history["loss"] == [pytest.approx(sum(n + stage for n in range(8)))] * 2
-
-
-def test_losses_are_not_mistaken_for_each_other():
-    """Keras recognises a layer's losses by `id`, which a freed tensor leaves to a new one."""
-    y = keras.Input((1,))
-    model = keras.Model(y, keras.Sequential([RKResidual(WithLoss()) for _ in range(20)])(y))
-    variables = model.trainable_variables, model.non_trainable_variables
-    _, _, losses = model.stateless_call(*variables, ops.zeros((4, 1)), return_losses=True)
-    assert sorted(float(loss) for loss in losses) == [n + 0.5 for n in range(20)]
-
-
-def test_activity_regularizer_inside_f():
-    f, y = keras.layers.Identity(activity_regularizer="l2"), np.full((2, 1), 3.0)
-    f(y)
-    (expected,) = f.losses
-    layer = RKResidual(keras.layers.Identity(activity_regularizer="l2"), "euler")
-    layer(y)
-    (loss,) = layer.losses
-    assert float(loss) == pytest.approx(float(expected)) != 0

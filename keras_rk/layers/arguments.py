@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from fractions import Fraction
 from functools import lru_cache
 from numbers import Integral
@@ -12,7 +11,7 @@ import keras
 
 from keras_rk.as_tableau import as_tableau
 from keras_rk.checker import CheckReport, check
-from keras_rk.coefficients import exact, is_float, is_symbolic, to_text
+from keras_rk.coefficients import exact, is_float, is_symbolic, to_text, whole_number
 from keras_rk.errors import TableauError
 from keras_rk.tableau import Tableau
 
@@ -58,7 +57,8 @@ def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int
         )
     if require == "explicit":
         return tableau, order
-    report = _report(tableau, tableau.claimed_order, tableau.claimed_embedded_order, order)
+    claims = tableau.claimed_order, tableau.claimed_embedded_order
+    report = _report(tableau, tableau.name, claims, order)
     if require == "consistent" and not report.consistent:
         raise TableauError(
             "The weights `b` of a consistent method sum to one; a method without that is "
@@ -75,10 +75,8 @@ def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int
 
 
 @lru_cache(maxsize=256)
-def _report(
-    tableau: Tableau, claimed_order: int | None, claimed_embedded_order: int | None, order: Any
-) -> CheckReport:
-    """`check`, once for each tableau; the claims are here because they do not count in ==."""
+def _report(tableau: Tableau, name: str | None, claims: tuple, order: Any) -> CheckReport:
+    """`check`, once for each tableau; name and claims are here as they do not count in ==."""
     return check(tableau, order)
 
 
@@ -113,12 +111,8 @@ def step_size(dt: Any) -> tuple[Any, Any]:
 
 def positive_integer(name: str, value: Any) -> int:
     """`value` as an int of at least one; truth values and floats are none."""
-    is_truth_value = type(value).__name__ in ("bool", "bool_")
-    try:
-        number = 0 if is_truth_value else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
+    number = whole_number(value)
+    if number is None or number < 1:
         raise ValueError(
             f"`{name}` must be an integer of at least 1. "
             f"Received: {name}={value!r} (of type {type(value).__name__})."
@@ -132,3 +126,21 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
         return value
     choices = ", ".join(repr(choice) for choice in allowed)
     raise ValueError(f"`{name}` must be one of: {choices}. Received: {name}={value!r}.")
+
+
+def fixed(name: str) -> property:
+    """An attribute, kept as `_name`, that what was computed at construction depends on."""
+
+    def get(layer: keras.layers.Layer) -> Any:
+        return getattr(layer, f"_{name}")
+
+    def refuse(layer: keras.layers.Layer, value: Any) -> None:
+        owner = type(layer).__name__
+        raise AttributeError(
+            f"`{name}` of {owner} is fixed at construction. Build a new layer: "
+            f"`{owner}.from_config({{**layer.get_config(), {name!r}: ...}})`; once both are "
+            f"built, `set_weights` takes over the weights. Received: {name}={value!r} "
+            f"(layer {layer.name!r})."
+        )
+
+    return property(get, refuse)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import keras
@@ -10,20 +9,24 @@ from keras import ops
 
 from keras_rk.layers.arguments import (
     STATES,
+    fixed,
     one_of,
     positive_integer,
     proved_tableau,
     step_size,
     vector_field_layer,
 )
-from keras_rk.layers.stages import StagePlan, integrate, stage_plan
-from keras_rk.layers.vector_field import (
-    VectorField,
-    accepts,
-    cast,
-    check_same_shape,
-    without_autocast,
+from keras_rk.layers.inputs import (
+    NOT_FOR_BUILD,
+    FurtherInputs,
+    check_call,
+    check_one_shape,
+    check_one_tensor,
+    evaluate,
+    takes_mask,
 )
+from keras_rk.layers.stages import StagePlan, integrate, stage_plan
+from keras_rk.layers.vector_field import VectorField, cast, check_same_shape, without_autocast
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -58,8 +61,11 @@ class RKResidual(keras.layers.Wrapper):
     (3, 5, 8)
 
     Args:
-        layer: f, a Keras layer or model whose output has the shape of its input. It belongs to
-            this wrapper alone: Keras cannot load a layer back that two wrappers share.
+        layer: f, a Keras layer or model whose output has the shape of y. A functional model may
+            have several inputs, `keras.Model([y, context], ...)`. f belongs to this wrapper
+            alone: Keras cannot load a layer back that two wrappers share. It may use variables of
+            the model around it (a layer called in a `Lambda`), but on JAX no seed that belongs to
+            neither: give `keras.random` a `SeedGenerator`.
         tableau: the method: a name (`keras_rk.tableaux.names()`), a `keras_rk.Tableau`, or
             arrays `(A, b)` or `(A, b, c)`.
         dt: the step size, a number other than zero. Text and fractions (`"1/10"`) are exact.
@@ -77,8 +83,9 @@ class RKResidual(keras.layers.Wrapper):
     Call arguments:
         inputs: y, one tensor.
         *args, **kwargs: further arguments of f, constant over the stages and steps:
-            `layer(y, context)` or `layer(y, context=context)`. (Keras takes no tensors and other
-            values together by keyword: pass the tensors by position then.)
+            `layer(y, context)` or `layer(y, context=context)`; those of a functional model by
+            position, in the order of its inputs, or by their names. (Keras takes no tensors and
+            other values together by keyword: pass the tensors by position then.)
         mask: a mask for y; it reaches every evaluation of f.
         training: reaches f as it reaches any layer.
 
@@ -94,17 +101,27 @@ class RKResidual(keras.layers.Wrapper):
     PyTorch most of `keras.ops`, and so `keras.layers.Dense`, return float32 for float64.) Losses
     that f adds in a call count once per step, as their mean over the evaluated stages;
     regularizers of weights count once. Stages that cannot reach the output are not evaluated.
+    What f assigns to its own weights in a call, as `SpectralNormalization` does, is differentiated
+    through, also on TensorFlow, where a loop written by hand stops the gradient there.
+
+    The arguments are fixed at construction: for another `dt`, build a new layer with
+    `RKResidual.from_config({**layer.get_config(), "dt": 0.5})`.
 
     Raises:
         keras_rk.TableauError: at construction, for a tableau without the required properties.
         ValueError: at construction, for a bad `layer`, `dt`, `steps`, `require` or `state`; when
-            built, for an f that changes the shape.
+            built, for an f that changes the shape; when called, for a y that is not one tensor.
+        TypeError: when built, for further arguments that f does not take.
+        AttributeError: for setting an argument after construction.
 
     Reference:
         - From ResNets to Runge-Kutta Networks
         - E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I (for the
           notation)
     """
+
+    tableau, dt, steps = fixed("tableau"), fixed("dt"), fixed("steps")
+    order, require, state = fixed("order"), fixed("require"), fixed("state")
 
     def __init__(
         self,
@@ -119,15 +136,14 @@ class RKResidual(keras.layers.Wrapper):
         **kwargs: Any,
     ) -> None:
         super().__init__(vector_field_layer(layer, type(self).__name__), **kwargs)
-        self.tableau, self.order = proved_tableau(tableau, order, require)
-        self.dt, self._exact_dt = step_size(dt)
-        self.steps = positive_integer("steps", steps)
-        self.require = require
-        self.state = one_of("state", state, STATES)
+        self._tableau, self._order = proved_tableau(tableau, order, require)
+        self._dt, self._exact_dt = step_size(dt)
+        self._steps = positive_integer("steps", steps)
+        self._require = require
+        self._state = one_of("state", state, STATES)
         self.supports_masking = True
         self._plan = stage_plan(self.tableau, self._exact_dt, self._state_dtype)
         self._further_inputs = FurtherInputs((), {})
-        self._stage_losses: tuple = ()
 
     @property
     def _state_dtype(self) -> str:
@@ -135,18 +151,19 @@ class RKResidual(keras.layers.Wrapper):
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        check_one_tensor(inputs)
         if not self.built:  # Keras tells `build` the first shape only; f may need the others
-            constant = {key: value for key, value in kwargs.items() if key not in _NOT_FOR_BUILD}
+            constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
             self._further_inputs = FurtherInputs(args, constant)
         return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        _check_one_tensor(input_shape)
+        check_one_shape(input_shape)
         self._check_float64()
         args, kwargs = self._further_inputs.symbolic()
         y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
-        _check_call(self.layer, (y, *args), kwargs)
-        k = self.layer(y, *args, **kwargs)  # a symbolic call builds f for all of its inputs
+        check_call(self.layer, y, args, kwargs)
+        k = evaluate(self.layer, y, args, kwargs)  # a symbolic call builds f for all of its inputs
         if not isinstance(k, keras.KerasTensor):
             raise ValueError(
                 "f in y + dt * f(y) must return one tensor. "
@@ -166,7 +183,7 @@ class RKResidual(keras.layers.Wrapper):
     ) -> Any:
         if training is not None:  # Keras passes it on by itself, except from `stateless_call`
             kwargs = {**kwargs, "training": training}
-        if mask is not None and accepts(self.layer, "mask"):
+        if mask is not None and takes_mask(self.layer):
             kwargs = {**kwargs, "mask": mask}
         mask = inputs_mask if mask is None else mask  # Keras fills in whichever applies
         field = VectorField(self.layer, args, kwargs, mask, self._state_dtype)
@@ -193,12 +210,10 @@ class RKResidual(keras.layers.Wrapper):
         """Adds, summed over the steps, the mean of the losses over the stages of each."""
         if not losses:
             return
-        # Keras recognises a layer's losses by `id`. These must not be freed before the trainer
-        # has collected them, or a loss of another layer that takes over an address counts twice.
-        self._stage_losses = tuple(losses)
-        total = ops.sum(losses[0])
-        for loss in losses[1:]:
-            total = total + ops.sum(loss)
+        sums = [ops.sum(cast(loss, self._state_dtype)) for loss in losses]
+        total = sums[0]
+        for loss in sums[1:]:
+            total = total + loss
         self.add_loss(total / len(self._current_plan().stages))
 
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
@@ -246,47 +261,3 @@ class RKResidual(keras.layers.Wrapper):
                 "JAX_ENABLE_X64=1, or call `jax.config.update('jax_enable_x64', True)` first. "
                 f"Received: dtype='float64' (layer {self.name!r}), which JAX makes {available}."
             )
-
-
-_NOT_FOR_BUILD = ("mask", "inputs_mask", "training")
-
-
-class FurtherInputs:
-    """What f is called with beside y: shapes and dtypes of tensors, other values as they are."""
-
-    def __init__(self, args: tuple, kwargs: dict[str, Any]) -> None:
-        self._arguments = keras.tree.map_structure(_symbolic, (tuple(args), dict(kwargs)))
-
-    def symbolic(self) -> tuple[tuple, dict[str, Any]]:
-        """Positional and keyword arguments, each time with new symbolic tensors.
-
-        A symbolic call leaves its history in the tensors, which then cannot be saved.
-        """
-        return keras.tree.map_structure(_symbolic, self._arguments)
-
-
-def _symbolic(value: Any) -> Any:
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        dtype = keras.backend.standardize_dtype(value.dtype)
-        return keras.KerasTensor(value.shape, dtype=dtype)
-    return value
-
-
-def _check_one_tensor(input_shape: Any) -> None:
-    if not all(size is None or isinstance(size, int) for size in input_shape):
-        raise ValueError(
-            "The state y of y + dt * f(y) must be one tensor; further tensors follow it: "
-            f"`layer(y, context)`. Received: input shapes {input_shape}."
-        )
-
-
-def _check_call(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> None:
-    try:
-        inspect.signature(layer.call).bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(
-            f"Layer {layer.name!r} of type {type(layer).__name__} cannot be called with y and the "
-            f"further arguments of this call: {error}. A layer that needs y more than once, such "
-            "as self-attention, becomes one with a single input by a model: "
-            "`y = keras.Input(shape); f = keras.Model(y, layer(y, y))`."
-        ) from error

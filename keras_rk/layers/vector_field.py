@@ -1,17 +1,19 @@
 """f as a pure function: the one place where a wrapped layer is evaluated.
 
-Everything that the layer reads is an argument and everything that it writes is a result, so the
-same function serves a Python loop, a backend's loop, and rematerialisation.
+Every variable of the layer that it reads is an argument and each that it writes is a result, so
+the same function serves a Python loop, a backend's loop, and rematerialisation. (Variables that f
+uses but does not own, such as Keras's global seed, are read and written as in any other call.)
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
+
+from keras_rk.layers.inputs import evaluate
 
 
 class FieldState(NamedTuple):
@@ -64,9 +66,11 @@ class VectorField:
             *zip(self.non_trainable, state.non_trainable, strict=True),
         ]
         if self.mask is not None:
-            y = _Masked(self.mask)(y)
-        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-            k = self.layer(y, *self.args, **self.kwargs)
+            y = _MASKED(y, mask=self.mask)
+        with _FieldScope(mapping) as scope:
+            k = evaluate(self.layer, y, self.args, self.kwargs)
+        for variable, value in scope.foreign.values():
+            variable.assign(value)
         check_same_shape(self.layer, y.shape, k.shape)
         new_state = FieldState(
             tuple(scope.get_current_value(variable) for variable in self.trainable),
@@ -91,6 +95,43 @@ class VectorField:
                     variable.assign(value)
 
 
+class _FieldScope(keras.StatelessScope):
+    """Holds the variables of f; other ones are read and written as if it were not there.
+
+    f may use variables that it does not own: the seed of `keras.random` without a seed, or a
+    layer that belongs to the model around it.
+    """
+
+    def __init__(self, mapping: list) -> None:
+        super().__init__(mapping, collect_losses=True)
+        self._own = frozenset(self.state_mapping)
+        self.foreign: dict[int, tuple] = {}
+        self.kept_losses: list = []
+
+    def get_current_value(self, variable: Any) -> Any:
+        value = super().get_current_value(variable)
+        if value is None and self.original_scope is not None:
+            return self.original_scope.get_current_value(variable)
+        return value
+
+    def add_update(self, update: tuple) -> None:
+        super().add_update(update)
+        variable, _ = update
+        if id(variable) not in self._own:
+            self.foreign[id(variable)] = update
+
+    def __exit__(self, *error: Any) -> None:
+        """Leaves the losses of f alive as long as the scope around this one.
+
+        That scope recognises a layer's losses by `id`. If those of f were freed before it has
+        been read, a loss of another layer that takes over an address would count twice.
+        """
+        if self.original_scope is not None:
+            kept = self.original_scope.__dict__.setdefault("kept_losses", [])
+            kept.extend([*self.losses, *self.kept_losses])
+        super().__exit__(*error)
+
+
 def cast(x: Any, dtype: str) -> Any:
     """`x` in `dtype`; no operation at all where it has that already."""
     return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
@@ -111,11 +152,6 @@ def check_same_shape(layer: keras.layers.Layer, before: Sequence, after: Sequenc
     )
 
 
-def accepts(layer: keras.layers.Layer, argument: str) -> bool:
-    """Whether a call of `layer` takes this argument by name."""
-    return argument in inspect.signature(layer.call).parameters
-
-
 def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:
     """`function(y)`, called outside the dtype scope of the layers around it.
 
@@ -123,29 +159,32 @@ def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:
     the policy of the layer that it belongs to; and so does every value that is put in its place.
     A layer with `autocast=False` is what ends such a scope.
     """
-    return _WithoutAutocast(function)(y)
+    return _WITHOUT_AUTOCAST(y, function=function)
 
 
 class _WithoutAutocast(keras.layers.Layer):
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self) -> None:
         super().__init__(autocast=False, dtype="float32")
         self.supports_masking = True
-        self.function = function
 
-    def call(self, y: Any) -> Any:
-        return self.function(y)
+    def call(self, y: Any, function: Any = None) -> Any:
+        return function(y)
 
 
 class _Masked(keras.layers.Layer):
     """Returns its input, carrying a mask."""
 
-    def __init__(self, mask: Any) -> None:
+    def __init__(self) -> None:
         super().__init__(autocast=False, dtype="float32")
         self.supports_masking = True
-        self.mask = mask
 
-    def call(self, y: Any) -> Any:
+    def call(self, y: Any, mask: Any = None) -> Any:
         return y
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return self.mask
+        return previous_mask
+
+
+# One of each for all calls: they hold no state, and torch.compile cannot trace a constructor.
+_WITHOUT_AUTOCAST = _WithoutAutocast()
+_MASKED = _Masked()
