@@ -223,6 +223,7 @@ def test_json_does_not_depend_on_the_locale():
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [(b"\xff\xfe{", "JSON"), ((RK4 % "").encode() + b" " * 1_000_000 + b"junk", "1000000 bytes")],
+    ids=["not text", "too long"],
 )
 def test_standard_input_that_is_no_tableau(data, complaint):
     done = run(["check", "-"], input=data)
