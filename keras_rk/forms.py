@@ -105,9 +105,7 @@ def _symbolic_form(tableau: Tableau) -> Form:
     from sympy.polys.constructor import construct_domain
 
     rows = [*tableau.exact_A, tableau.exact_c, *tableau.exact_weights]
-    domain, elements = construct_domain(
-        [to_sympy(x) for row in rows for x in row], field=True, extension=True
-    )
+    domain, elements = construct_domain([to_sympy(x) for row in rows for x in row], field=True)
     taken = iter(elements)
     *A, c = [[next(taken) for _ in row] for row in (*tableau.exact_A, tableau.exact_c)]
     weights = [[next(taken) for _ in row] for row in tableau.exact_weights]

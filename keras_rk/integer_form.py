@@ -97,15 +97,14 @@ class IntegerForm:
     @cached_property
     def _weight_rows(self) -> list[tuple[_Powers, _Powers, int]]:
         """For b and b_hat: its rows, those of its product with A, and its denominator."""
-        last = self._denominators[-1]
         matrix = [
-            [x * (last // self._denominators[i // self._size]) for x in line]
+            [x * (self._scale // self._denominators[i // self._size]) for x in line]
             for i, line in enumerate(self._matrix)
         ]
         found = []
         for row, denominator in self._weights:
             rows = self._blocks(row, denominator)
-            ratios = self._ratios(rows, [last] * len(rows))
+            ratios = self._ratios(rows, [self._scale] * len(rows))
             products = [row_times_matrix(line, matrix) for line in rows]
             found.append((_Powers(rows, ratios), _Powers(products, ratios), denominator))
         return found

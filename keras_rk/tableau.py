@@ -247,8 +247,7 @@ class Tableau:
 
         simplified = self._map(simplify, False)
         still_floats = self.has_floats and any(map(looks_like_float, simplified._coefficients()))
-        object.__setattr__(simplified, "has_floats", still_floats)
-        return simplified
+        return simplified._with_floats(still_floats)
 
     def _map(self, function: Callable[[Coefficient], Any], has_floats: bool) -> Tableau:
         def each(row: Iterable[Coefficient]) -> tuple[Any, ...]:
@@ -264,8 +263,12 @@ class Tableau:
             name=self.name,
             source=self.source,
         )
-        object.__setattr__(mapped, "has_floats", mapped.has_floats or has_floats)
-        return mapped
+        return mapped._with_floats(mapped.has_floats or has_floats)
+
+    def _with_floats(self, has_floats: bool) -> Tableau:
+        """This new tableau, still in the making, with what is known of where it came from."""
+        object.__setattr__(self, "has_floats", has_floats)
+        return self
 
     def to_numpy(self, dtype: Any = "float64", *, scale: Any = 1) -> Arrays:
         """The coefficients, each rounded once, as NumPy arrays.
@@ -327,9 +330,7 @@ class Tableau:
                 f"`has_floats` must be true or false. Received: {shown(data['has_floats'])}."
             )
         tableau = cls(**{key: data[key] for key in _KEYS if key in data})
-        if data.get("has_floats", False):
-            object.__setattr__(tableau, "has_floats", True)
-        return tableau
+        return tableau._with_floats(tableau.has_floats or data.get("has_floats", False))
 
     def to_json(self, indent: int | None = 2) -> str:
         """The tableau as JSON text; `from_json` gives it back exactly."""

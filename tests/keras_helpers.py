@@ -22,6 +22,12 @@ def normal(*shape, seed=0, dtype="float32"):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
+def assert_same_variables(ours, by_hand):
+    """The variables of two layers agree, in order, to float32's accuracy."""
+    for one, other in zip(ours.variables, by_hand.variables, strict=True):
+        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-5, atol=1e-6)
+
+
 def dense(units=3, seed=0, **kwargs):
     """A nonlinear Dense layer with reproducible weights."""
     initializer = keras.initializers.RandomNormal(stddev=0.5, seed=seed)

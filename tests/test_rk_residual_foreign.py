@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_rk.layers import RKResidual
-from tests.keras_helpers import STATEFUL, ByHand, dense, normal, numpy
+from tests.keras_helpers import STATEFUL, ByHand, assert_same_variables, dense, normal, numpy
 
 
 class Owner(keras.Model):
@@ -44,11 +44,6 @@ def pair(make, wrapper="plain"):
     for one, other in zip(by_hand.variables, ours.variables, strict=True):
         one.assign(numpy(other))
     return ours, by_hand
-
-
-def assert_same_variables(ours, by_hand):
-    for one, other in zip(ours.variables, by_hand.variables, strict=True):
-        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

@@ -12,6 +12,7 @@ from tests.keras_helpers import (
     STATEFUL,
     ByHand,
     WithLoss,
+    assert_same_variables,
     batch_normalized,
     dense,
     dropped_out,
@@ -33,11 +34,6 @@ def pair(make):
     for one, other in zip(ours.variables, by_hand.variables, strict=True):
         other.assign(numpy(one))
     return ours, by_hand
-
-
-def assert_same_variables(ours, by_hand):
-    for one, other in zip(ours.variables, by_hand.variables, strict=True):
-        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", STATEFUL)
