@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, tableaux
-from keras_rk.layers.stages import Term, combine, integrate, stage_plan
+from keras_rk.layers.stages import Term, combine, stage_plan, step
 
 ONE = Fraction(1)
 DEAD_END = Tableau(
@@ -102,9 +102,15 @@ def test_state_is_threaded_through_every_evaluation():
         return -y, state + 1, [state]
 
     plan = stage_plan(tableaux.get("rk4"), ONE, "float64")
-    y, state, losses = integrate(field, 1.0, 0, plan, steps=3)
-    assert (state, losses) == (12, list(range(12)))
-    assert y == pytest.approx((1 - 1 + 1 / 2 - 1 / 6 + 1 / 24) ** 3)
+    y, state, losses = step(field, 1.0, 5, plan)
+    assert (state, losses) == (9, [5, 6, 7, 8])
+    assert y == pytest.approx(1 - 1 + 1 / 2 - 1 / 6 + 1 / 24)
+
+
+def test_other_factors_in_the_same_plan():
+    plan = stage_plan(tableaux.get("rk4"), ONE, "float64")
+    double = plan.with_factors([2 * factor for factor in plan.factors])
+    assert double == stage_plan(tableaux.get("rk4"), 2 * ONE, "float64")
 
 
 @pytest.mark.parametrize("dt", [10**60, Fraction(1, 10**60)], ids=["too large", "too small"])

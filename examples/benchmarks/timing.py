@@ -123,27 +123,30 @@ def median_ms(seconds: list[float]) -> float:
     return 1e3 * statistics.median(seconds)
 
 
-def environment(*packages: str) -> dict[str, Any]:
+def environment(*packages: str, used: str = "one thread used, no accelerator") -> dict[str, Any]:
+    """The machine, what of it is `used`, and the versions of the packages."""
     versions = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    from sympy.external.gmpy import GROUND_TYPES
-
     cpu = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line for line in lines if line.startswith("model name"))
         cpu = name.partition(":")[2].strip()
-    return {
+    found = {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": f"{cpu}, {os.cpu_count()} cores, one thread used, no accelerator",
+        "cpu": f"{cpu}, {os.cpu_count()} cores, {used}",
         "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-        "sympy_ground_types": GROUND_TYPES,
         "versions": versions,
     }
+    if "sympy" in versions:
+        from sympy.external.gmpy import GROUND_TYPES
+
+        found["sympy_ground_types"] = GROUND_TYPES
+    return found
 
 
 def shown(ms: float | None) -> str:

@@ -15,5 +15,6 @@ except ImportError as error:
     ) from error
 
 from keras_rk.layers.rk_residual import RKResidual
+from keras_rk.layers.rk_stack import RKStack
 
-__all__ = ["RKResidual"]
+__all__ = ["RKResidual", "RKStack"]

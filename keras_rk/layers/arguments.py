@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_rk.as_tableau import as_tableau
 from keras_rk.checker import CheckReport, check
@@ -109,6 +110,33 @@ def step_size(dt: Any) -> tuple[Any, Any]:
     return to_text(value), value
 
 
+def block_step_sizes(dt: Any, depth: int) -> tuple[Any, list]:
+    """`dt` as it goes into a config, and the exact step sizes: one, or one for each block."""
+    if isinstance(dt, np.ndarray):
+        dt = dt.tolist()
+    if not isinstance(dt, (list, tuple)):
+        size, value = step_size(dt)
+        return size, [value]
+    if len(dt) != depth:
+        raise ValueError(
+            "`dt` must be one number, or one for each block. "
+            f"Received: {len(dt)} numbers, depth={depth}."
+        )
+    sizes, values = zip(*map(step_size, dt), strict=True)
+    return (sizes[0], [values[0]]) if len(set(values)) == 1 else (sizes, list(values))
+
+
+def random_seed(seed: Any) -> int | None:
+    """`seed` as an int of at least zero, or None."""
+    number = None if seed is None else whole_number(seed)
+    if seed is not None and (number is None or number < 0):
+        raise ValueError(
+            "`seed` must be an integer of at least 0, or None. "
+            f"Received: seed={seed!r} (of type {type(seed).__name__})."
+        )
+    return number
+
+
 def positive_integer(name: str, value: Any) -> int:
     """`value` as an int of at least one; truth values and floats are none."""
     number = whole_number(value)
@@ -118,6 +146,16 @@ def positive_integer(name: str, value: Any) -> int:
             f"Received: {name}={value!r} (of type {type(value).__name__})."
         )
     return number
+
+
+def truth(name: str, value: Any) -> bool:
+    """`value` as a bool; numbers and words are none."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ValueError(
+        f"`{name}` must be True or False. "
+        f"Received: {name}={value!r} (of type {type(value).__name__})."
+    )
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

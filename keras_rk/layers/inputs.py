@@ -15,17 +15,18 @@ class FurtherInputs:
     """What f is called with beside y: shapes and dtypes of tensors, other values as they are."""
 
     def __init__(self, args: tuple, kwargs: dict[str, Any]) -> None:
-        self._arguments = keras.tree.map_structure(_symbolic, (tuple(args), dict(kwargs)))
+        self._arguments = keras.tree.map_structure(symbolic, (tuple(args), dict(kwargs)))
 
     def symbolic(self) -> tuple[tuple, dict[str, Any]]:
         """Positional and keyword arguments, each time with new symbolic tensors.
 
         A symbolic call leaves its history in the tensors, which then cannot be saved.
         """
-        return keras.tree.map_structure(_symbolic, self._arguments)
+        return keras.tree.map_structure(symbolic, self._arguments)
 
 
-def _symbolic(value: Any) -> Any:
+def symbolic(value: Any) -> Any:
+    """A symbolic tensor in the place of a tensor; other values as they are."""
     if is_tensor(value):
         dtype = keras.backend.standardize_dtype(value.dtype)
         return keras.KerasTensor(value.shape, dtype=dtype)

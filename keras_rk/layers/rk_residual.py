@@ -5,32 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
-from keras_rk.layers.arguments import (
-    STATES,
-    fixed,
-    one_of,
-    positive_integer,
-    proved_tableau,
-    step_size,
-    vector_field_layer,
-)
-from keras_rk.layers.inputs import (
-    NOT_FOR_BUILD,
-    FurtherInputs,
-    check_call,
-    check_one_shape,
-    check_one_tensor,
-    evaluate,
-    takes_mask,
-)
-from keras_rk.layers.stages import StagePlan, integrate, stage_plan
-from keras_rk.layers.vector_field import VectorField, cast, check_same_shape, without_autocast
+from keras_rk.layers.arguments import fixed, step_size, vector_field_layer
+from keras_rk.layers.integration import Integration
+from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.layers.stages import stage_plan
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
-class RKResidual(keras.layers.Wrapper):
+class RKResidual(MethodLayer, keras.layers.Wrapper):
     """Steps of an explicit Runge-Kutta method along the vector field that a layer defines.
 
     The residual connection y + f(y) is a step of Euler's method for y' = f(y) with dt = 1. This
@@ -120,8 +103,7 @@ class RKResidual(keras.layers.Wrapper):
           notation)
     """
 
-    tableau, dt, steps = fixed("tableau"), fixed("dt"), fixed("steps")
-    order, require, state = fixed("order"), fixed("require"), fixed("state")
+    dt = fixed("dt")
 
     def __init__(
         self,
@@ -133,131 +115,48 @@ class RKResidual(keras.layers.Wrapper):
         order: int | None = None,
         require: str = "order",
         state: str = "shared",
+        return_states: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vector_field_layer(layer, type(self).__name__), **kwargs)
-        self._tableau, self._order = proved_tableau(tableau, order, require)
+        layer = vector_field_layer(layer, type(self).__name__)
+        method = tableau, steps, order, require, state, return_states
+        super().__init__(*method, layer=layer, **kwargs)
         self._dt, self._exact_dt = step_size(dt)
-        self._steps = positive_integer("steps", steps)
-        self._require = require
-        self._state = one_of("state", state, STATES)
-        self.supports_masking = True
-        self._plan = stage_plan(self.tableau, self._exact_dt, self._state_dtype)
-        self._further_inputs = FurtherInputs((), {})
+        self._integration = self._new_integration()
 
     @property
-    def _state_dtype(self) -> str:
-        """The dtype in which y is summed up."""
-        return "float64" if self.compute_dtype == "float64" else "float32"
-
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        check_one_tensor(inputs)
-        if not self.built:  # Keras tells `build` the first shape only; f may need the others
-            constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
-            self._further_inputs = FurtherInputs(args, constant)
-        return super().__call__(inputs, *args, **kwargs)
+    def length(self) -> int:
+        return self.steps
 
     def build(self, input_shape: Any) -> None:
-        check_one_shape(input_shape)
-        self._check_float64()
-        args, kwargs = self._further_inputs.symbolic()
-        y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
-        check_call(self.layer, y, args, kwargs)
-        k = evaluate(self.layer, y, args, kwargs)  # a symbolic call builds f for all of its inputs
-        if not isinstance(k, keras.KerasTensor):
-            raise ValueError(
-                "f in y + dt * f(y) must return one tensor. "
-                f"Received: {k} from layer {self.layer.name!r}."
-            )
-        check_same_shape(self.layer, y.shape, k.shape)
+        self.build_field(self.layer, input_shape)
         super().build(input_shape)
 
-    def call(
-        self,
-        inputs: Any,
-        *args: Any,
-        mask: Any = None,
-        inputs_mask: Any = None,
-        training: bool | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        if training is not None:  # Keras passes it on by itself, except from `stateless_call`
-            kwargs = {**kwargs, "training": training}
-        if mask is not None and takes_mask(self.layer):
-            kwargs = {**kwargs, "mask": mask}
-        mask = inputs_mask if mask is None else mask  # Keras fills in whichever applies
-        field = VectorField(self.layer, args, kwargs, mask, self._state_dtype)
-        losses: list = []
+    def advance(
+        self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
+    ) -> tuple[Any, Any, Any]:
+        if self._integration.plan.dtype != self._state_dtype:  # the dtype policy was set anew
+            self._integration = self._new_integration()
+        field = self.field(self.layer, args, kwargs, mask, training)
+        effects = None
+        if self.steps > 1:
+            effects = self._integration.effects(field, y)
+            effects = effects.owning(len(field.variables), len(effects.foreign))
+            field = field.owning(effects.foreign)
+        before = field.read()
+        solution = self._integration.solve(
+            field, y, before, effects=effects, path=self.return_states
+        )
+        field.write(solution.state, before)
+        return solution.y, solution.path, solution.loss
 
-        def solve(y: Any) -> Any:
-            before = field.read()
-            y, after, new_losses = integrate(field, y, before, self._current_plan(), self.steps)
-            field.write(after, before)
-            losses.extend(new_losses)
-            return y
-
-        y = cast(inputs, self._state_dtype)
-        y = solve(y) if self.compute_dtype == self._state_dtype else without_autocast(solve, y)
-        self._add_mean_loss(losses)
-        return cast(y, self.compute_dtype)
-
-    def _current_plan(self) -> StagePlan:
-        if self._plan.dtype != self._state_dtype:  # the dtype policy was set after construction
-            self._plan = stage_plan(self.tableau, self._exact_dt, self._state_dtype)
-        return self._plan
-
-    def _add_mean_loss(self, losses: list) -> None:
-        """Adds, summed over the steps, the mean of the losses over the stages of each."""
-        if not losses:
-            return
-        sums = [ops.sum(cast(loss, self._state_dtype)) for loss in losses]
-        total = sums[0]
-        for loss in sums[1:]:
-            total = total + loss
-        self.add_loss(total / len(self._current_plan().stages))
-
-    def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
-        return input_shape
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return previous_mask
+    def _new_integration(self) -> Integration:
+        plan = stage_plan(self.tableau, self._exact_dt, self._state_dtype)
+        return Integration(plan, self.steps, self.loop)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "tableau": self.tableau.to_dict(),
-            "dt": self.dt,
-            "steps": self.steps,
-            "order": self.order,
-            "require": self.require,
-            "state": self.state,
-        }
+        return {**super().get_config(), "dt": self.dt}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> RKResidual:
         return super().from_config(dict(config), custom_objects=custom_objects)  # it pops
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        config = super().get_build_config()
-        if config is None:
-            return None
-        args, kwargs = self._further_inputs.symbolic()
-        return {**config, "args": list(args), "kwargs": kwargs}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        self._further_inputs = FurtherInputs(
-            tuple(keras.saving.deserialize_keras_object(config.get("args", []))),
-            keras.saving.deserialize_keras_object(config.get("kwargs", {})),
-        )
-        self.build(config["input_shape"])
-
-    def _check_float64(self) -> None:
-        if self._state_dtype != "float64":
-            return
-        available = keras.backend.standardize_dtype(ops.zeros((), dtype="float64").dtype)
-        if available != "float64":
-            raise ValueError(
-                "JAX computes in float64 only where it is told to: set the environment variable "
-                "JAX_ENABLE_X64=1, or call `jax.config.update('jax_enable_x64', True)` first. "
-                f"Received: dtype='float64' (layer {self.name!r}), which JAX makes {available}."
-            )

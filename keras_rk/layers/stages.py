@@ -10,18 +10,22 @@ b_s = 0, so it is one of those: there is nothing that reusing it would save.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from keras_rk.errors import TableauError
+from keras_rk.layers.loops import add_multiple, is_one
 from keras_rk.tableau import Tableau
 
 
 class Term(NamedTuple):
-    """`factor * k`, where k is the `position`-th stage derivative that is evaluated."""
+    """`factor * k`, where k is the `position`-th stage derivative that is evaluated.
+
+    The factor is a float, or a scalar tensor where each block has its own dt.
+    """
 
     position: int
-    factor: float
+    factor: Any
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,20 @@ class StagePlan:
     stages: tuple[int, ...]
     rows: tuple[tuple[Term, ...], ...]
     update: tuple[Term, ...]
+
+    @property
+    def factors(self) -> list:
+        """All factors, row after row, those of the update last."""
+        return [term.factor for row in (*self.rows, self.update) for term in row]
+
+    def with_factors(self, factors: Sequence[Any]) -> StagePlan:
+        """The same evaluations with other factors, in the order of `factors`."""
+        values = iter(factors)
+        *rows, update = (
+            tuple(Term(term.position, next(values)) for term in row)
+            for row in (*self.rows, self.update)
+        )
+        return replace(self, rows=tuple(rows), update=update)
 
 
 def stage_plan(tableau: Tableau, dt: Any, dtype: str) -> StagePlan:
@@ -90,35 +108,32 @@ def combine(y: Any, terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
     """
     if not terms:
         return y
-    increment = None
-    for position, factor in terms:
-        k = derivatives[position]
-        scaled = k if factor == 1.0 else k * factor
-        increment = scaled if increment is None else increment + scaled
+    if len(terms) == 1:
+        return add_multiple(y, derivatives[terms[0].position], terms[0].factor)
+    (first, factor), *others = terms
+    increment = derivatives[first]
+    if not is_one(factor):
+        increment = increment * factor
+    for position, factor in others:
+        increment = add_multiple(increment, derivatives[position], factor)
     return y + increment
 
 
-def integrate(
-    field: Callable[[Any, Any], tuple[Any, Any, list]],
-    y: Any,
-    state: Any,
-    plan: StagePlan,
-    steps: int,
+def step(
+    field: Callable[[Any, Any], tuple[Any, Any, list]], y: Any, state: Any, plan: StagePlan
 ) -> tuple[Any, Any, list]:
-    """`steps` steps from y; every evaluation of f sees the state that the one before it left.
+    """One step from y; every evaluation of f sees the state that the one before it left.
 
     Args:
         field: `field(state, y) -> (k, state, losses)`, without side effects.
 
     Returns:
-        y at the end, the state at the end, and the losses of all evaluations.
+        y after the step, the state after it, and the losses of all evaluations.
     """
     losses: list = []
-    for _ in range(steps):
-        derivatives: list = []
-        for row in plan.rows:
-            k, state, new_losses = field(state, combine(y, row, derivatives))
-            derivatives.append(k)
-            losses.extend(new_losses)
-        y = combine(y, plan.update, derivatives)
-    return y, state, losses
+    derivatives: list = []
+    for row in plan.rows:
+        k, state, new_losses = field(state, combine(y, row, derivatives))
+        derivatives.append(k)
+        losses.extend(new_losses)
+    return combine(y, plan.update, derivatives), state, losses

@@ -1,30 +1,54 @@
 """f as a pure function: the one place where a wrapped layer is evaluated.
 
-Every variable of the layer that it reads is an argument and each that it writes is a result, so
-the same function serves a Python loop, a backend's loop, and rematerialisation. (Variables that f
-uses but does not own, such as Keras's global seed, are read and written as in any other call.)
+Every variable of the layer is an argument and each that it writes is a result, so the same
+function serves a Python loop, a backend's loop, and rematerialisation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import ops
 
-from keras_rk.layers.inputs import evaluate
+from keras_rk.layers import loops
+from keras_rk.layers.inputs import evaluate, is_tensor
 
 
-class FieldState(NamedTuple):
-    """Values of the variables of f.
+@dataclass(frozen=True)
+class Effects:
+    """What an evaluation of f does beside returning a derivative.
 
-    Most layers write only non-trainable ones (moving statistics, seeds), but not all:
-    `SpectralNormalization` assigns to its kernel. So both are threaded through.
+    Attributes:
+        written: the positions, among the variables of the field, of those that f assigns to.
+            Most layers write only non-trainable ones (moving statistics, seeds), but not all:
+            `SpectralNormalization` assigns to its kernel.
+        foreign: variables that f assigns to but does not own, such as Keras's global seed.
+        reads_foreign: whether f reads any that it does not own.
+        losses: whether f adds losses.
     """
 
-    trainable: tuple[Any, ...]
-    non_trainable: tuple[Any, ...]
+    written: tuple[int, ...]
+    foreign: tuple[keras.Variable, ...]
+    reads_foreign: bool
+    losses: bool
+
+    def owning(self, own: int, foreign: int) -> Effects:
+        """Those of a field that owns so many foreign variables after so many of its own."""
+        return replace(self, written=(*self.written, *range(own, own + foreign)))
+
+    def split(self, state: Sequence[Any]) -> tuple[tuple, tuple]:
+        """The values that f changes, and those that it leaves alone."""
+        written = tuple(state[place] for place in self.written)
+        return written, tuple(x for place, x in enumerate(state) if place not in self.written)
+
+    def merge(self, written: Sequence[Any], others: Sequence[Any]) -> tuple:
+        """The state that `split` took apart."""
+        parts = iter(written), iter(others)
+        size = len(written) + len(others)
+        return tuple(next(parts[place not in self.written]) for place in range(size))
 
 
 class VectorField:
@@ -35,6 +59,8 @@ class VectorField:
         args, kwargs: further arguments of each call.
         mask: a mask, which each y carries as Keras's own layers carry theirs.
         dtype: the dtype of the derivatives that are returned.
+        foreign: variables that f uses and does not own, to be treated as its own: a loop of the
+            backend carries them. Others are read and written as in any other call.
     """
 
     def __init__(
@@ -44,55 +70,102 @@ class VectorField:
         kwargs: Mapping[str, Any] | None = None,
         mask: Any = None,
         dtype: str = "float32",
+        foreign: Sequence[keras.Variable] = (),
     ) -> None:
         self.layer = layer
         self.args = tuple(args)
         self.kwargs = dict(kwargs or {})
         self.mask = mask
         self.dtype = dtype
+        self.foreign = tuple(foreign)
+        self.variables = [*own_variables(layer), *foreign]
         # Which variables are trainable can change between calls (freezing): read now.
-        variables = layer.variables + layer.metrics_variables
-        self.trainable = [variable for variable in variables if variable.trainable]
-        self.non_trainable = [variable for variable in variables if not variable.trainable]
+        self.trainable = tuple(variable.trainable for variable in self.variables)
 
-    def __call__(self, state: FieldState, y: Any) -> tuple[Any, FieldState, list]:
+    def __call__(self, state: Sequence[Any], y: Any) -> tuple[Any, tuple, list]:
         """f(y), the state that this evaluation leaves, and the losses that it adds.
 
         The losses are those of activities (`add_loss`). Those of weights are not among them:
         they do not depend on how often f is evaluated, and Keras collects them by itself.
+
+        Gradients do not flow through what f assigns to non-trainable variables; they do through
+        what it assigns to its trainable ones.
         """
-        mapping = [
-            *zip(self.trainable, state.trainable, strict=True),
-            *zip(self.non_trainable, state.non_trainable, strict=True),
-        ]
-        if self.mask is not None:
-            y = _MASKED(y, mask=self.mask)
-        with _FieldScope(mapping) as scope:
-            k = evaluate(self.layer, y, self.args, self.kwargs)
+        k, new_state, scope = self._evaluate(state, y)
         for variable, value in scope.foreign.values():
             variable.assign(value)
-        check_same_shape(self.layer, y.shape, k.shape)
-        new_state = FieldState(
-            tuple(scope.get_current_value(variable) for variable in self.trainable),
-            tuple(scope.get_current_value(variable) for variable in self.non_trainable),
-        )
         return cast(k, self.dtype), new_state, list(scope.losses)
 
-    def read(self) -> FieldState:
-        """The present values of f's variables."""
-        return FieldState(
-            tuple(ops.convert_to_tensor(variable.value) for variable in self.trainable),
-            tuple(ops.convert_to_tensor(variable.value) for variable in self.non_trainable),
-        )
+    def effects(self, y: Any) -> Effects:
+        """What f does at y, found out by an evaluation without effect."""
+        found: list[Effects] = []
 
-    def write(self, state: FieldState, previous: FieldState) -> None:
+        def see(values: tuple) -> Any:
+            y, state, constants = values
+            k, new_state, scope = self.with_constants(constants)._evaluate(state, y)
+            foreign = tuple(variable for variable, _ in scope.foreign.values())
+            pairs = enumerate(zip(new_state, state, strict=True))
+            written = tuple(place for place, (new, old) in pairs if new is not old)
+            found.append(Effects(written, foreign, scope.reads_foreign, bool(scope.losses)))
+            return k
+
+        loops.look(see, (y, self.read(), self.constants()))
+        return found[-1]
+
+    def constants(self) -> list:
+        """The tensors among the further arguments and the mask."""
+        return [x for x in keras.tree.flatten(self._further()) if is_tensor(x)]
+
+    def with_constants(self, constants: Sequence[Any]) -> VectorField:
+        """This field with other tensors in the place of its own."""
+        values = iter(constants)
+        args, kwargs, mask = keras.tree.map_structure(
+            lambda x: next(values) if is_tensor(x) else x, self._further()
+        )
+        return VectorField(self.layer, args, kwargs, mask, self.dtype, self.foreign)
+
+    def owning(self, foreign: Sequence[keras.Variable]) -> VectorField:
+        """This field with variables that it uses and does not own treated as its own."""
+        return VectorField(self.layer, self.args, self.kwargs, self.mask, self.dtype, foreign)
+
+    @property
+    def key(self) -> Hashable:
+        """What an evaluation depends on beside tensors, as far as it may differ between calls."""
+        further = keras.tree.flatten(self._further())
+        leaves = ["tensor" if is_tensor(x) else repr(x) for x in further]
+        return len(self.args), tuple(sorted(self.kwargs)), tuple(leaves), self.trainable
+
+    def _further(self) -> tuple:
+        return self.args, self.kwargs, self.mask
+
+    def _evaluate(self, state: Sequence[Any], y: Any) -> tuple[Any, tuple, _FieldScope]:
+        if self.mask is not None:
+            y = _MASKED(y, mask=self.mask)
+        with _FieldScope(list(zip(self.variables, state, strict=True))) as scope:
+            k = evaluate(self.layer, y, self.args, self.kwargs)
+        check_same_shape(self.layer, y.shape, k.shape)
+        return k, tuple(self._new_values(scope, state)), scope
+
+    def _new_values(self, scope: _FieldScope, state: Sequence[Any]) -> Iterator[Any]:
+        for variable, trainable, old in zip(self.variables, self.trainable, state, strict=True):
+            value = scope.get_current_value(variable)
+            unwritten = id(variable) not in scope.written
+            yield old if unwritten else value if trainable else ops.stop_gradient(value)
+
+    def read(self) -> tuple:
+        """The present values of f's variables."""
+        return tuple(loops.value(variable) for variable in self.variables)
+
+    def write(self, state: Sequence[Any], previous: Sequence[Any]) -> None:
         """Assigns what has changed since `previous`."""
-        for variables, values, old_values in zip(
-            (self.trainable, self.non_trainable), state, previous, strict=True
-        ):
-            for variable, value, old in zip(variables, values, old_values, strict=True):
-                if value is not old:
-                    variable.assign(value)
+        for variable, value, old in zip(self.variables, state, previous, strict=True):
+            if value is not old:
+                variable.assign(value)
+
+
+def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """All variables of a layer, in an order that freezing does not change."""
+    return [*layer.variables, *layer.metrics_variables]
 
 
 class _FieldScope(keras.StatelessScope):
@@ -105,11 +178,14 @@ class _FieldScope(keras.StatelessScope):
     def __init__(self, mapping: list) -> None:
         super().__init__(mapping, collect_losses=True)
         self._own = frozenset(self.state_mapping)
+        self.written: set[int] = set()
         self.foreign: dict[int, tuple] = {}
+        self.reads_foreign = False
         self.kept_losses: list = []
 
     def get_current_value(self, variable: Any) -> Any:
         value = super().get_current_value(variable)
+        self.reads_foreign = self.reads_foreign or id(variable) not in self._own
         if value is None and self.original_scope is not None:
             return self.original_scope.get_current_value(variable)
         return value
@@ -117,6 +193,7 @@ class _FieldScope(keras.StatelessScope):
     def add_update(self, update: tuple) -> None:
         super().add_update(update)
         variable, _ = update
+        self.written.add(id(variable))
         if id(variable) not in self._own:
             self.foreign[id(variable)] = update
 

@@ -1,0 +1,173 @@
+"""The blocks of a stack: layers of one kind, each with its own weights."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class BlockMaker:
+    """Makes the layer of each block: from one layer's configuration, or by calling a factory.
+
+    Args:
+        source: a Keras layer, or a function `factory(block)` or `factory()` that returns one.
+        seed: where seeds that are None in the configuration come from; None leaves them alone.
+        argument: the name of the argument that `source` is, for messages.
+    """
+
+    def __init__(self, source: Any, seed: int | None, argument: str) -> None:
+        self.seed = seed
+        self.argument = argument
+        self.factory = None if isinstance(source, keras.layers.Layer) else _factory(source, argument)
+        if self.factory is None:
+            self.config = keras.saving.serialize_keras_object(source)
+            self.custom_objects = {type(layer).__name__: type(layer) for layer in _inside(source)}
+        self.template = self.make(0)
+        if self.factory is not None:
+            self.config = keras.saving.serialize_keras_object(self.template)
+            self.custom_objects = {}
+
+    def make(self, block: int) -> keras.layers.Layer:
+        """A new layer for the block, with initial weights of its own."""
+        if self.factory is None:
+            return self._copy(with_seeds(self.config, self.seed, block))
+        layer = self.factory(block)
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                f"A factory given as `{self.argument}` must return a Keras layer. "
+                f"Received: {layer!r} (of type {type(layer).__name__}) for block {block}."
+            )
+        if block > 0:
+            check_same_kind(self.template, layer, block)
+        return layer
+
+    def copy(self) -> keras.layers.Layer:
+        """A new layer like the template, whose weights are to be set."""
+        return self._copy(self.config)
+
+    def _copy(self, config: dict) -> keras.layers.Layer:
+        try:
+            return keras.saving.deserialize_keras_object(
+                config, custom_objects=self.custom_objects, safe_mode=False
+            )
+        except Exception as error:
+            raise ValueError(
+                f"`{self.argument}` must be a layer that can be made again from its configuration, "
+                "once for each block: register its class with "
+                "`@keras.saving.register_keras_serializable()` and give it `get_config`, or pass a "
+                "function that makes the layer of a block: `lambda block: MyLayer(...)`. "
+                f"Received: a layer of type {config.get('class_name')}, and making it again failed "
+                f"with {type(error).__name__}: {error}"
+            ) from error
+
+
+def _factory(source: Any, argument: str) -> Callable[[int], Any]:
+    if not callable(source) or isinstance(source, type):
+        raise ValueError(
+            f"`{argument}` of RKStack must be a Keras layer or model, or a function that makes the "
+            f"layer of a block: `lambda block: Dense(8)`. Received: {source!r} "
+            f"(of type {type(source).__name__})."
+        )
+    try:
+        inspect.signature(source).bind(0)
+    except TypeError:
+        return lambda block: source()
+    return source
+
+
+def _inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """A layer, and those that a model is made of."""
+    children = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
+    inner = [x for child in children if isinstance(child, keras.layers.Layer) for x in _inside(child)]
+    return [layer, *inner]
+
+
+def with_seeds(config: Any, seed: int | None, block: int) -> Any:
+    """A configuration in which each seed is one for this block.
+
+    A seed s becomes one derived from (s, block); None becomes one derived from `seed`, the block
+    and its place among the seeds, or stays None where `seed` is None.
+    """
+    places = iter(range(10**9))
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(walk, value))
+        if not isinstance(value, dict):
+            return value
+        return {key: derive(x) if key == "seed" else walk(x) for key, x in value.items()}
+
+    def derive(value: Any) -> Any:
+        place = next(places)
+        if isinstance(value, int):
+            return derived_seed(value, block)
+        if value is None and seed is not None:
+            return derived_seed(seed, block, place)
+        return walk(value)
+
+    return walk(config)
+
+
+def derived_seed(*numbers: int) -> int:
+    """A seed that depends on all of the numbers; different ones give unrelated seeds."""
+    return int(np.random.SeedSequence([abs(n) for n in numbers]).generate_state(1)[0] >> 1)
+
+
+def check_same_kind(first: keras.layers.Layer, other: keras.layers.Layer, block: int) -> None:
+    """Refuses a layer that computes something else with its weights than the first one does."""
+    ours, theirs = _architecture(first), _architecture(other)
+    if ours == theirs:
+        return
+    path, one, two = _difference(ours, theirs)
+    raise ValueError(
+        "The blocks of a stack must be layers of one kind: they may differ in names, seeds and "
+        f"initial values only. Received: {path} is {one!r} in block 0 and {two!r} in block {block} "
+        f"(layer {other.name!r} of type {type(other).__name__})."
+    )
+
+
+def _architecture(layer: keras.layers.Layer) -> Any:
+    """The configuration without names, seeds, initial values and shapes of inputs."""
+    names: dict[str, str] = {}
+
+    def collect(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("name"), str):
+                names.setdefault(value["name"], f"layer {len(names)}")
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            for x in value:
+                collect(x)
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: walk(x)
+                for key, x in value.items()
+                if key not in ("seed", "build_config", "shared_object_id")
+                and not key.endswith("initializer")
+            }
+        if isinstance(value, (list, tuple)):
+            return [walk(x) for x in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    config = keras.saving.serialize_keras_object(layer)
+    collect(config)
+    return walk(config)
+
+
+def _difference(one: Any, two: Any, path: str = "") -> tuple[str, Any, Any]:
+    """Where two configurations differ first, and what stands there in each."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        for key in dict.fromkeys([*one, *two]):
+            if one.get(key) != two.get(key):
+                return _difference(one.get(key), two.get(key), f"{path}.{key}" if path else key)
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        for place, (x, y) in enumerate(zip(one, two, strict=True)):
+            if x != y:
+                return _difference(x, y, f"{path}[{place}]")
+    return path or "the configuration", one, two

@@ -1,0 +1,535 @@
+"""One loop for many blocks or steps: the only file with code for a particular backend.
+
+A loop here is what `jax.lax.scan` is: `body(carry, x, constants) -> (carry, outputs)` is called
+`length` times, with the slices of `xs` along their first axis one after another, and the outputs
+are stacked along a new first axis. All of these are nested tuples of tensors.
+
+    JAX         `keras.ops.scan` under `jit`; a Python loop on concrete arrays, where compiling
+                would take longer than it saves
+    TensorFlow  a `tf.while_loop` whose number of iterations is known, so that XLA, too, can
+                differentiate it; a Python loop when executing eagerly
+    PyTorch     a Python loop over the body, which is traced once, forwards and backwards, to
+                PyTorch's own operations: calling Keras layers takes longer than computing them
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rk.layers.inputs import symbolic
+
+Body = Callable[[Any, Any, Any], tuple[Any, Any]]
+flatten, pack = keras.tree.flatten, keras.tree.pack_sequence_as
+
+
+class Loop:
+    """Runs loops, and remembers for each key what PyTorch has traced.
+
+    A key names everything that the body depends on apart from its arguments.
+    """
+
+    def __init__(self) -> None:
+        self.traces: dict[Hashable, Any] = {}
+        self._compiled = False
+
+    def __reduce__(self) -> tuple:  # a copy of a layer traces for itself
+        return Loop, ()
+
+    def run(self, function: Callable[[Any], Any], y: Any) -> Any:
+        """`function(y)`, in which loops occur.
+
+        `torch.compile` is kept out of it, since it would unroll them: a loop then compiles its
+        body by itself.
+        """
+        if keras.backend.backend() == "torch" and _is_dynamo_compiling():
+            return _outside_dynamo()(self._run_compiled, function, y)
+        return function(y)
+
+    def _run_compiled(self, function: Callable[[Any], Any], y: Any) -> Any:
+        self._compiled = True
+        try:
+            return function(y)
+        finally:
+            self._compiled = False
+
+    def scan(
+        self,
+        body: Body,
+        carry: Any,
+        xs: Any,
+        constants: Any,
+        length: int,
+        *,
+        outputs: Any,
+        key: Hashable,
+        traceable: bool = True,
+    ) -> tuple[Any, Any]:
+        """The last carry, and the outputs of all iterations, stacked.
+
+        Args:
+            outputs: tensors with the shapes and dtypes of what the body puts out in one call.
+            key: what the body depends on apart from its arguments.
+            traceable: whether PyTorch may run the body as Python code just once for each key.
+        """
+        arguments = (body, carry, xs, constants, length, outputs)
+        backend = keras.backend.backend()
+        if backend == "jax" and _is_jax_compiling(arguments[1:4]):
+            return ops.scan(lambda c, x: body(c, x, constants), carry, xs, length)
+        if backend == "tensorflow" and _is_tensorflow_compiling():
+            return _scan_tensorflow(*arguments)
+        if backend == "torch" and traceable:
+            return _scan_torch(*arguments, self.traces, (key, self._compiled))
+        return _scan_in_python(*arguments)
+
+
+def _scan_in_python(
+    body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any
+) -> tuple[Any, Any]:
+    columns = [ops.unstack(x, length) for x in flatten(xs)]
+    collected = []
+    for x in zip(*columns, strict=True) if columns else itertools.repeat((), length):
+        carry, results = body(carry, pack(xs, x), constants)
+        collected.append(flatten(results))
+    return carry, pack(outputs, [ops.stack(column) for column in zip(*collected, strict=True)])
+
+
+def look(function: Callable[[Any], Any], values: Any) -> None:
+    """Calls a function of tensors in order to see what it does in passing, without effect.
+
+    The tensors are abstract, unless the backend executes eagerly; PyTorch's never are, since Keras
+    draws no seeds on abstract ones.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        _look_with_torch(function, values)
+    elif backend == "jax":
+        _look_with_jax(function, values)
+    else:
+        _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
+
+
+class _Symbolic(keras.Operation):
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def call(self, values: Any) -> Any:
+        return self.function(values)
+
+
+def value(variable: keras.Variable) -> Any:
+    """The present value of a variable, as a tensor that assigning to it leaves alone.
+
+    PyTorch assigns in place; what was computed from a weight may not be differentiated after that
+    in any case, but moving statistics change all the time.
+    """
+    tensor = ops.convert_to_tensor(variable.value)
+    if keras.backend.backend() == "torch" and not variable.trainable:
+        return ops.copy(tensor)
+    return tensor
+
+
+def check_stackable(layer: keras.layers.Layer) -> None:
+    """Refuses a layer whose weights Keras cannot put others in the place of."""
+    native = keras.layers.TorchModuleWrapper
+    modules = getattr(layer, "modules", tuple)()
+    if isinstance(layer, native) or any(isinstance(module, native) for module in modules):
+        raise ValueError(
+            "RKStack cannot put weights into a `torch.nn.Module`, which reads its own: use Keras "
+            "layers, or single RKResidual layers. "
+            f"Received: layer {layer.name!r} of type {type(layer).__name__}."
+        )
+
+
+def is_one(factor: Any) -> bool:
+    """Whether a factor is the number one; tensors are not looked into."""
+    return isinstance(factor, float) and factor == 1.0
+
+
+def add_multiple(x: Any, k: Any, factor: Any) -> Any:
+    """x + factor * k, in as few operations as the backend has."""
+    if is_one(factor):
+        return x + k
+    if keras.backend.backend() == "torch" and isinstance(factor, float):
+        import torch
+
+        if isinstance(x, torch.Tensor):
+            return torch.add(x, k, alpha=factor)
+    return x + k * factor
+
+
+# ----------------------------------------------------------------------------------------- JAX
+
+
+def _is_jax_compiling(arguments: Any) -> bool:
+    """Whether any value is abstract: under `jit`, but not under `jax.grad` alone."""
+    import jax
+
+    def is_abstract(x: Any) -> bool:
+        while hasattr(x, "primal"):
+            x = x.primal
+        return isinstance(x, jax.core.Tracer)
+
+    return any(is_abstract(x) for x in flatten(arguments))
+
+
+def _look_with_jax(function: Callable[[Any], Any], values: Any) -> None:
+    import jax
+
+    if _is_jax_compiling(values):
+        jax.eval_shape(function, values)
+    else:
+        function(values)
+
+
+# ---------------------------------------------------------------------------------- TensorFlow
+
+
+def _is_tensorflow_compiling() -> bool:
+    import tensorflow as tf
+
+    return not tf.executing_eagerly()
+
+
+def _scan_tensorflow(
+    body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any
+) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    def array(dtype: Any, shape: Any) -> tf.TensorArray:
+        return tf.TensorArray(dtype, size=length, element_shape=shape)
+
+    columns = [array(x.dtype, x.shape[1:]).unstack(x) for x in flatten(xs)]
+    stacks = [array(x.dtype, x.shape) for x in flatten(outputs)]
+
+    def step(i: Any, old: list, stacks: list) -> tuple:
+        x = pack(xs, [column.read(i) for column in columns])
+        new, results = body(pack(carry, old), x, constants)
+        new = flatten(new)
+        for value, before in zip(new, old, strict=True):
+            value.set_shape(before.shape)
+        results = flatten(results)
+        return i + 1, new, [s.write(i, r) for s, r in zip(stacks, results, strict=True)]
+
+    _, values, stacks = tf.while_loop(
+        lambda i, *_: i < length, step, (0, flatten(carry), stacks), maximum_iterations=length
+    )
+    return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
+
+
+# ------------------------------------------------------------------------------------- PyTorch
+
+MOST_TRACES = 32  # for each layer; one for each shape of a batch
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """One iteration as graphs of PyTorch's own operations, without Python in between.
+
+    Attributes:
+        forward: inputs -> outputs, and the values that `backward` needs.
+        backward: those values, and a gradient for each of `differentiable` -> a gradient for
+            each of `with_gradient`; none without gradients.
+        length: how many outputs there are.
+        differentiable, with_gradient: positions of outputs and of inputs.
+        is_random: whether a second run would not compute the same.
+    """
+
+    forward: Callable[..., Sequence[Any]]
+    backward: Callable[..., Sequence[Any]] | None
+    length: int
+    differentiable: tuple[int, ...]
+    with_gradient: tuple[int, ...]
+    is_random: bool
+
+
+def _is_dynamo_compiling() -> bool:
+    import torch
+
+    return torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting()
+
+
+@lru_cache(maxsize=1)
+def _outside_dynamo() -> Callable:
+    import torch
+
+    return torch.compiler.disable(lambda function, *arguments: function(*arguments))
+
+
+def _look_with_torch(function: Callable[[Any], Any], values: Any) -> None:
+    import torch
+
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        function(values)
+    torch.random.set_rng_state(state)
+
+
+def _scan_torch(
+    body: Body,
+    carry: Any,
+    xs: Any,
+    constants: Any,
+    length: int,
+    outputs: Any,
+    traces: dict,
+    key: tuple,
+) -> tuple[Any, Any]:
+    import torch
+
+    values, fixed = flatten(carry), flatten(constants)
+    columns = [x.unbind(0) for x in flatten(xs)]
+    rows: Iterator = zip(*columns, strict=True) if columns else itertools.repeat((), length)
+    first = [*values, *(column[0] for column in columns), *fixed]
+    a, b = len(values), len(values) + len(columns)
+
+    def step(*inputs: Any) -> list:
+        x = pack(xs, inputs[a:b]), pack(constants, inputs[b:])
+        return flatten(body(pack(carry, inputs[:a]), *x))
+
+    traced = _lookup(traces, key, step, first, a)
+    if traced is None:
+        return _scan_in_python(body, carry, xs, constants, length, outputs)
+    collected = []
+    for x in rows:
+        results = _run(traced, step, (*values, *x, *fixed))
+        values = results[:a]
+        collected.append(results[a:])
+    stacked = [torch.stack(column) for column in zip(*collected, strict=True)]
+    return pack(carry, values), pack(outputs, stacked)
+
+
+def _lookup(
+    traces: dict, key: tuple, step: Callable, inputs: list, carried: int
+) -> _Traced | None:
+    """The trace for inputs like these, newly made where there is none; None if impossible."""
+    import torch
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode
+
+    if not all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in inputs):
+        return None  # symbolic tensors of one kind or another
+    if any(x.is_meta for x in inputs) or torch.is_autocast_enabled(inputs[0].device.type):
+        return None
+    if get_proxy_mode() is not None or torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return None  # somebody else is tracing
+    if torch._C._are_functorch_transforms_active():
+        return None
+    gradients = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    # What is carried may start as a constant and needs a gradient from the second block on.
+    needs = [
+        gradients and x.is_floating_point() and (x.requires_grad or place < carried)
+        for place, x in enumerate(inputs)
+    ]
+    kinds = tuple((x.shape, x.dtype, x.device, need) for x, need in zip(inputs, needs, strict=True))
+    key = (*key, torch.is_grad_enabled(), kinds)
+    if key not in traces:
+        if len(traces) >= MOST_TRACES:
+            traces.pop(next(iter(traces)))
+        traces[key] = _trace(step, inputs, needs, compiled=key[1])
+    return traces[key]
+
+
+def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _Traced | None:
+    """`step` as graphs, or None where its Python code depends on values.
+
+    It is traced together with its gradients as autograd computes them, so that a gradient of
+    its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such.
+    """
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    examples = [x.detach().clone(memory_format=torch.contiguous_format) for x in inputs]
+    random_state = torch.random.get_rng_state()
+    try:
+        with torch.set_grad_enabled(any(needs)):
+            probe = step(*_leaves(examples, needs))
+        differentiable = tuple(place for place, out in enumerate(probe) if out.requires_grad)
+        tangents = [torch.zeros_like(probe[place]) for place in differentiable]
+        graph = make_fx(_joint(step, needs, differentiable))(*examples, *tangents)
+    except Exception:  # seeds that Keras turns into Python numbers, data-dependent control flow
+        return None
+    finally:
+        torch.random.set_rng_state(random_state)
+    forward, backward = _split(graph, len(examples), len(probe))
+    is_random = any(
+        torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        for node in forward.graph.nodes
+    )
+    if compiled:
+        forward, backward = _compiled(forward, backward, examples, tangents, len(probe))
+    with_gradient = tuple(place for place, need in enumerate(needs) if need)
+    return _Traced(
+        forward,
+        backward if differentiable else None,
+        len(probe),
+        differentiable,
+        with_gradient,
+        is_random,
+    )
+
+
+def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
+    return [
+        x.detach().requires_grad_() if need else x for x, need in zip(values, needs, strict=True)
+    ]
+
+
+def _joint(step: Callable, needs: list[bool], differentiable: tuple[int, ...]) -> Callable:
+    """`step` and its vector-Jacobian product as one function of inputs and gradients.
+
+    The last result marks where the one ends and the other begins.
+    """
+    import torch
+
+    def joint(*arguments: Any) -> tuple:
+        inputs, tangents = arguments[: len(needs)], arguments[len(needs) :]
+        with torch.set_grad_enabled(any(needs)):
+            leaves = _leaves(inputs, needs)
+            outputs = step(*leaves)
+            marker = outputs[0].clone()
+            gradients: Sequence = ()
+            if differentiable:
+                gradients = torch.autograd.grad(
+                    [outputs[place] for place in differentiable],
+                    [x for x, need in zip(leaves, needs, strict=True) if need],
+                    tangents,
+                    allow_unused=True,
+                )
+        return (*outputs, *gradients, marker)
+
+    return joint
+
+
+def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
+    """The graph of a joint function, cut in two: what comes before the marker, and after."""
+    import torch
+
+    nodes = list(graph.graph.nodes)
+    *results, marker = nodes[-1].args[0]
+    cut = nodes.index(marker)
+    same = {  # without autograd, `detach` does nothing
+        node: node.args[0] for node in nodes if node.target is torch.ops.aten.detach.default
+    }
+
+    def origin(node: Any) -> Any:
+        while node in same:
+            node = same[node]
+        return node
+
+    results = [None if node is None else origin(node) for node in results]
+    placeholders = [node for node in nodes if node.op == "placeholder"]
+    before = [node for node in nodes[:cut] if node not in same]
+    after = [node for node in nodes[cut + 1 : -1] if node not in same]
+    needed = [origin(x) for node in after for x in node.all_input_nodes]
+    needed += [node for node in results[outputs:] if node is not None]
+    known = set(before) - set(placeholders[inputs:])
+    saved = list(dict.fromkeys(node for node in needed if node in known))
+
+    def part(body: list, arguments: list, returned: list) -> Any:
+        new = torch.fx.Graph()
+        copies = {node: new.placeholder(node.name) for node in arguments}
+        for node in body:
+            if node.op != "placeholder":
+                copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
+        new.output(tuple(None if node is None else copies[node] for node in returned))
+        new.eliminate_dead_code()
+        return torch.fx.GraphModule(graph, new)
+
+    forward = part(before, placeholders[:inputs], results[:outputs] + saved)
+    backward = part(after, saved + placeholders[inputs:], results[outputs:])
+    return forward, backward
+
+
+def _compiled(
+    forward: Any, backward: Any, examples: list, tangents: list, outputs: int
+) -> tuple[Callable, Callable]:
+    """The graphs as machine code for inputs of these shapes, contiguous in memory."""
+    import torch
+    import torch._inductor
+
+    def machine_code(graph: Any, inputs: list) -> Callable:
+        run = torch._inductor.compile(graph, inputs)
+        return lambda *inputs: run(*[x.contiguous() for x in inputs])
+
+    with torch.no_grad():
+        saved = forward(*examples)[outputs:]
+        inputs = [x.detach().contiguous() for x in (*saved, *tangents)]
+        return machine_code(forward, examples), machine_code(backward, inputs)
+
+
+def _run(traced: _Traced, step: Callable, inputs: tuple) -> Sequence[Any]:
+    import torch
+
+    if traced.backward is None:
+        with torch.no_grad():
+            return traced.forward(*inputs)
+    return _autograd_step().apply(traced, step, *inputs)
+
+
+@lru_cache(maxsize=1)
+def _autograd_step() -> Any:
+    import torch
+
+    class Step(torch.autograd.Function):
+        """A traced step as one node of autograd's graph."""
+
+        @staticmethod
+        def forward(ctx: Any, traced: _Traced, step: Callable, *inputs: Any) -> tuple:
+            results = traced.forward(*inputs)
+            outputs = results[: traced.length]
+            ctx.traced, ctx.step = traced, step
+            ctx.save_for_backward(*inputs, *results[traced.length :])
+            ctx.inputs = len(inputs)
+            constant = [
+                x for place, x in enumerate(outputs) if place not in traced.differentiable
+            ]
+            ctx.mark_non_differentiable(*constant)
+            return tuple(outputs)
+
+        @staticmethod
+        def backward(ctx: Any, *tangents: Any) -> tuple:
+            traced, inputs = ctx.traced, ctx.saved_tensors[: ctx.inputs]
+            tangents = [tangents[place] for place in traced.differentiable]
+            if torch.is_grad_enabled():  # derivatives of the gradient are asked for
+                found = _differentiable_gradients(traced, ctx.step, inputs, tangents)
+            else:
+                found = traced.backward(*ctx.saved_tensors[ctx.inputs :], *tangents)
+            gradients: list = [None] * len(inputs)
+            for place, gradient in zip(traced.with_gradient, found, strict=True):
+                gradients[place] = gradient
+            return (None, None, *gradients)
+
+    return Step
+
+
+def _differentiable_gradients(
+    traced: _Traced, step: Callable, inputs: Sequence[Any], tangents: list
+) -> Sequence[Any]:
+    """The gradients once more, computed such that they can be differentiated."""
+    import torch
+
+    if traced.is_random:
+        raise RuntimeError(
+            "Gradients of gradients cannot pass a loop over blocks or steps whose layer draws "
+            "random numbers: use `stack.unstack()`, or `steps=1` several times."
+        )
+    outputs = step(*inputs)
+    wanted = [inputs[place] for place in traced.with_gradient]
+    active = [x for x in wanted if x.requires_grad]
+    found = iter(
+        torch.autograd.grad(
+            [outputs[place] for place in traced.differentiable],
+            active,
+            tangents,
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if x.requires_grad else None for x in wanted]

@@ -1,0 +1,150 @@
+"""One layer for each block: a template that computes, and the weights of all, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_rk.layers import loops
+from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.vector_field import Effects, own_variables
+
+ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+
+
+class StackedLayer:
+    """`depth` layers of one kind, whose variables are stacked along a new first axis.
+
+    The template is evaluated with the variables of one block after another in the place of its
+    own. It is not tracked by Keras (nor is anything that this object holds): what Keras sees, saves
+    and trains are the stacked variables.
+
+    Attributes:
+        template: the layer of the first block; its own variables are not used once built.
+        variables: the stacked variables, in the order of the template's.
+        existing: layers whose weights are taken over when built.
+    """
+
+    def __init__(self, maker: BlockMaker) -> None:
+        self.maker = maker
+        self.template = maker.template
+        self.variables: list[keras.Variable] = []
+        self.existing: list[keras.layers.Layer] = []
+        self._flags: list[bool] = []
+
+    def build(
+        self, owner: keras.layers.Layer, depth: int, build_one: Callable[[Any], None]
+    ) -> None:
+        """Creates the stacked variables of `owner`, with initial values block by block."""
+        build_one(self.template)
+        loops.check_stackable(self.template)
+        layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
+        for layer in layers:
+            if not self.existing and layer is not self.template:
+                build_one(layer)
+        check_same_variables([self.template, *layers])
+        unfrozen = self.maker.copy()
+        build_one(unfrozen)
+        unfrozen.trainable = True
+        kinds = [variable.trainable for variable in own_variables(unfrozen)]
+        columns = zip(*map(own_variables, layers), strict=True)
+        for variable, trainable, values in zip(
+            own_variables(self.template), kinds, columns, strict=True
+        ):
+            self.variables.append(_stacked_variable(owner, variable, trainable, values))
+        self.existing = []
+        self.note_flags()
+
+    def note_flags(self) -> None:
+        """Remembers which weights of the template are frozen."""
+        self._flags = [variable.trainable for variable in own_variables(self.template)]
+
+    def check_unchanged(self, name: str) -> None:
+        """Refuses a template that was changed behind the back of the stacked variables."""
+        if self._flags == [variable.trainable for variable in own_variables(self.template)]:
+            return
+        raise ValueError(
+            "What is inside an RKStack cannot be frozen, quantized or given LoRA weights in part "
+            "once it is built. Do it before the stack is built; or freeze the whole stack "
+            "(`stack.trainable = False`) or one of `stack.weights`; or take `stack.unstack()`, "
+            "change those layers, and stack them again with `RKStack.from_layers(...)`. "
+            f"Received: layer {self.template.name!r} of stack {name!r}, whose variables changed."
+        )
+
+    def values(self) -> tuple:
+        """The present values of all blocks."""
+        return tuple(loops.value(variable) for variable in self.variables)
+
+    def written(self, effects: Effects) -> tuple[keras.Variable, ...]:
+        """The stacked variables that evaluations assign to."""
+        return tuple(self.variables[place] for place in effects.written)
+
+    def copy_of_block(self, block: int, build_one: Callable[[Any], None]) -> keras.layers.Layer:
+        """A layer of its own with the weights and the state of one block."""
+        layer = self.maker.copy()
+        build_one(layer)
+        for variable, stacked in zip(own_variables(layer), self.variables, strict=True):
+            variable.assign(ops.convert_to_tensor(stacked.value)[block])
+        layer_flags = zip(own_variables(layer), self.variables, strict=True)
+        for variable, stacked in layer_flags:
+            variable.trainable = stacked.trainable
+        return layer
+
+
+def _stacked_variable(
+    owner: keras.layers.Layer,
+    variable: keras.Variable,
+    trainable: bool,
+    values: Sequence[keras.Variable],
+) -> keras.Variable:
+    stacked = owner.add_weight(
+        shape=(len(values), *variable.shape),
+        initializer=_stacking(values),
+        dtype=variable.dtype,
+        trainable=trainable,
+        autocast=False,
+        aggregation=variable.aggregation,
+        name="_".join(variable.path.split("/")[-2:]),
+    )
+    stacked.regularizer = per_block_regularizer(variable.regularizer)
+    stacked.constraint = per_block_constraint(variable.constraint)
+    if trainable:
+        stacked.trainable = variable.trainable
+    return stacked
+
+
+def _stacking(variables: Sequence[keras.Variable]) -> Callable[..., Any]:
+    """An initializer that stacks the values which the variables have when it is called."""
+
+    def initializer(shape: Any, dtype: Any = None) -> Any:
+        return ops.cast(ops.stack([ops.convert_to_tensor(v.value) for v in variables]), dtype)
+
+    return initializer
+
+
+def per_block_regularizer(regularizer: Any) -> Any:
+    """The sum over the blocks of a regularizer of each."""
+    if regularizer is None or type(regularizer) in ELEMENTWISE:
+        return regularizer
+    return lambda stacked: ops.sum(ops.vectorized_map(regularizer, ops.convert_to_tensor(stacked)))
+
+
+def per_block_constraint(constraint: Any) -> Any:
+    """A constraint applied to each block by itself."""
+    if constraint is None:
+        return None
+    return lambda stacked: ops.vectorized_map(constraint, ops.convert_to_tensor(stacked))
+
+
+def check_same_variables(layers: Sequence[keras.layers.Layer]) -> None:
+    """Refuses layers whose variables cannot be stacked."""
+    kinds = [[(tuple(v.shape), v.dtype) for v in own_variables(layer)] for layer in layers]
+    for kind, layer in zip(kinds, layers, strict=True):
+        if kind != kinds[0]:
+            raise ValueError(
+                "The blocks of a stack must have variables of the same shapes and dtypes. "
+                f"Received: {kinds[0]} in one block and {kind} in another (layer {layer.name!r})."
+            )
