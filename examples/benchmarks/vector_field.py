@@ -137,7 +137,7 @@ def report(found: dict[str, Any]) -> str:
     for comparison in found["comparisons"]:
         verdict = {None: "", True: ": met", False: ": NOT MET"}[comparison["met"]]
         target = comparison["target"] + verdict
-        rows.append((comparison["compared"], f"{comparison['ratio']:.2f}", target))
+        rows.append((comparison["compared"], f"{comparison['ratio']:.3f}", target))
     parts.append(timing.table(("compared", "ratio", "target"), rows))
     return "\n".join(parts)
 

@@ -72,7 +72,7 @@ def solver(problem: Problem, integrate: Callable[[Field, Any], Any]) -> Solve:
     return solve
 
 
-def keras_field(problem: Problem) -> Solve:
+def keras_field(problem: Problem, integrate: Callable[[Field, Any], Any]) -> Solve:
     """The field as a Keras layer; the loop by hand."""
     layer = problem.layer.layer
 
@@ -80,7 +80,7 @@ def keras_field(problem: Problem) -> Solve:
         def f(y: Any) -> Any:
             return layer.stateless_call(weights, [], y)[0].astype(jnp.float32)
 
-        return scanned(problem.steps, problem.step)(f, y)
+        return integrate(f, y)
 
     return solve
 
@@ -136,22 +136,18 @@ def entries(problem: Problem) -> list[Entry]:
     def ours(weights: Any, y: Any) -> Any:
         return problem.layer.stateless_call(weights, [], y)[0]
 
+    loop = scanned(problem.steps, problem.step)
+    bare_loop = scanned(problem.steps, problem.bare_step)
     found = Entries(read)
-    add = found.add
-    add(OURS, OURS, run(ours, problem))
-    add(
-        BY_HAND,
-        "by hand, lax.scan",
-        run(solver(problem, scanned(problem.steps, problem.step)), problem),
-    )
-    add(BY_HAND, "by hand, unrolled", run(solver(problem, problem.unrolled), problem))
-    add(KERAS_FIELD, "f in Keras, lax.scan", run(keras_field(problem), problem))
-    add(
-        BARE,
-        "bare, lax.scan",
-        run(solver(problem, scanned(problem.steps, problem.bare_step)), problem),
-    )
-    add(BARE, "bare, unrolled", run(solver(problem, problem.bare), problem))
+    found.add(OURS, OURS, run(ours, problem))
+    for role, name, integrate in (
+        (BY_HAND, "by hand, lax.scan", loop),
+        (BY_HAND, "by hand, unrolled", problem.unrolled),
+        (BARE, "bare, lax.scan", bare_loop),
+        (BARE, "bare, unrolled", problem.bare),
+    ):
+        found.add(role, name, run(solver(problem, integrate), problem))
+    found.add(KERAS_FIELD, "f in Keras, lax.scan", run(keras_field(problem, loop), problem))
     if method := DIFFRAX.get(problem.method):
         add_diffrax(found, problem, method)
     return found.found

@@ -41,7 +41,7 @@ def dense(weights: Sequence[Any], y: Any) -> Any:
 
 
 def conv(weights: Sequence[Any], y: Any) -> Any:
-    """Channels first, or a view of channels last; kernels as in `torch.nn.Conv2d`."""
+    """Of (batch, channels, ...), whatever the order in memory; kernels as in `torch.nn.Conv2d`."""
     W1, b1, W2, b2 = weights
     return F.conv2d(torch.tanh(F.conv2d(y, W1, b1, padding=1)), W2, b2, padding=1)
 
@@ -177,31 +177,31 @@ def dense_entries(problem: Problem) -> list[Entry]:
     return found.found
 
 
+def viewed(integrate: Integrate) -> Integrate:
+    """One view at each end; in between, PyTorch's `channels_last` memory format."""
+    return lambda f, y: integrate(f, y.permute(CHANNELS_FIRST)).permute(CHANNELS_LAST)
+
+
 def conv_entries(problem: Problem) -> list[Entry]:
-    """Written by hand in three layouts; the other package in the first of them."""
-    found = Entries(reader(None, None))
-    weights = tensors(problem.weights, (3, 2, 0, 1))
-    (first,) = tensors([problem.y], CHANNELS_FIRST)
-    read_first = reader(HWIO, CHANNELS_LAST)
+    """Channels first in memory, Keras's channels last in a view, and Keras's way of doing it."""
+    weights, keras_weights = tensors(problem.weights, OIHW), tensors(problem.weights)
+    (first,), (last,) = tensors([problem.y], CHANNELS_FIRST), tensors([problem.y])
+    first_found = Entries(reader(HWIO, CHANNELS_LAST))
+    last_found = Entries(reader(HWIO, None))
 
-    def add(role: str, name: str, integrate: Integrate) -> None:
-        entry = run(problem, integrate, conv, weights, first)
-        found.add(role, f"{name}, NCHW", entry, read=read_first)
+    def add_first(role: str, name: str, integrate: Integrate) -> None:
+        first_found.add(role, f"{name}, NCHW", run(problem, integrate, conv, weights, first))
 
-    add_methods(found, add, problem)
+    def add_last(role: str, name: str, integrate: Integrate) -> None:
+        entry = run(problem, viewed(integrate), conv, weights, last)
+        last_found.add(role, f"{name}, NHWC viewed", entry)
+
+    add_methods(first_found, add_first, problem)
+    add_methods(last_found, add_last, problem)
     integrate = fused(problem) if problem.method in FUSED else problem.unrolled
-    (last,) = tensors([problem.y])
-
-    def viewed(f: Field, y: Any) -> Any:
-        """One view at each end; in between, PyTorch's `channels_last` memory format."""
-        return integrate(f, y.permute(CHANNELS_FIRST)).permute(CHANNELS_LAST)
-
-    entry = run(problem, viewed, conv, weights, last)
-    found.add(BY_HAND, "by hand, NHWC viewed once", entry, read=reader(HWIO, None))
-    keras_weights = tensors(problem.weights)
     entry = run(problem, integrate, conv_channels_last, keras_weights, last)
-    found.add(BY_HAND, "by hand, Keras's layouts", entry)
-    return found.found
+    last_found.add(BY_HAND, "by hand, Keras's layouts", entry, read=reader(None, None))
+    return first_found.found + last_found.found
 
 
 def add_methods(found: Entries, add: Callable[..., None], problem: Problem) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_rk.layers.rk_residual import RKResidual
 
 
 class BlockMaker:
@@ -22,7 +25,8 @@ class BlockMaker:
     def __init__(self, source: Any, seed: int | None, argument: str) -> None:
         self.seed = seed
         self.argument = argument
-        self.factory = None if isinstance(source, keras.layers.Layer) else _factory(source, argument)
+        is_layer = isinstance(source, keras.layers.Layer)
+        self.factory = None if is_layer else _factory(source, argument)
         if self.factory is None:
             self.config = keras.saving.serialize_keras_object(source)
             self.custom_objects = {type(layer).__name__: type(layer) for layer in _inside(source)}
@@ -52,7 +56,7 @@ class BlockMaker:
     def _copy(self, config: dict) -> keras.layers.Layer:
         try:
             return keras.saving.deserialize_keras_object(
-                config, custom_objects=self.custom_objects, safe_mode=False
+                deepcopy(config), custom_objects=self.custom_objects, safe_mode=False
             )
         except Exception as error:
             raise ValueError(
@@ -82,8 +86,8 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
 def _inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """A layer, and those that a model is made of."""
     children = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
-    inner = [x for child in children if isinstance(child, keras.layers.Layer) for x in _inside(child)]
-    return [layer, *inner]
+    layers = [child for child in children if isinstance(child, keras.layers.Layer)]
+    return [layer, *(inner for child in layers for inner in _inside(child))]
 
 
 def with_seeds(config: Any, seed: int | None, block: int) -> Any:
@@ -171,3 +175,63 @@ def _difference(one: Any, two: Any, path: str = "") -> tuple[str, Any, Any]:
             if x != y:
                 return _difference(x, y, f"{path}[{place}]")
     return path or "the configuration", one, two
+
+
+def split_blocks(layers: Any, after: Any) -> tuple[list, list | None]:
+    """The layers of the blocks and those after each, checked to be as many."""
+    layers = list(layers)
+    if not layers or not all(isinstance(layer, keras.layers.Layer) for layer in layers):
+        kinds = [type(layer).__name__ for layer in layers]
+        raise ValueError(
+            "RKStack.from_layers needs a list of at least one Keras layer. "
+            f"Received: {kinds or 'no layers'}."
+        )
+    if after is None and all(map(_is_block_with_after, layers)):
+        return [block.layers[0] for block in layers], [block.layers[1] for block in layers]
+    if after is None:
+        return layers, None
+    after = list(after)
+    if len(after) != len(layers):
+        raise ValueError(
+            "RKStack.from_layers needs one layer `after` each block. "
+            f"Received: {len(after)} layers after {len(layers)} blocks."
+        )
+    return layers, after
+
+
+def _is_block_with_after(layer: keras.layers.Layer) -> bool:
+    return (
+        isinstance(layer, keras.Sequential)
+        and len(layer.layers) == 2
+        and isinstance(layer.layers[0], RKResidual)
+    )
+
+
+def method_of(layers: list[RKResidual], given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that RKResidual layers of one method have in common, and their dt."""
+    names = ("tableau", "steps", "order", "require", "state")
+    twice = [name for name in given if name in (*names, "dt")]
+    if twice:
+        raise ValueError(
+            "The method of a stack of RKResidual layers is theirs. "
+            f"Received: {', '.join(twice)} for such layers."
+        )
+    for name in names:
+        values = [getattr(layer, name) for layer in layers]
+        if any(value != values[0] for value in values):
+            raise ValueError(
+                f"The blocks of a stack must have the same `{name}`. Received: "
+                f"{getattr(values[0], 'name', values[0])} and others."
+            )
+    common = {name: getattr(layers[0], name) for name in names}
+    return {**common, "dt": [layer.dt for layer in layers], "dtype": layers[0].dtype_policy}
+
+
+def check_built(layers: Sequence[keras.layers.Layer]) -> None:
+    """Refuses layers that have no weights yet."""
+    for layer in layers:
+        if not layer.built:
+            raise ValueError(
+                "RKStack.from_layers takes over weights, so the layers must be built. "
+                f"Received: layer {layer.name!r} of type {type(layer).__name__}, not built."
+            )

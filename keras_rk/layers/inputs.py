@@ -17,6 +17,11 @@ class FurtherInputs:
     def __init__(self, args: tuple, kwargs: dict[str, Any]) -> None:
         self._arguments = keras.tree.map_structure(symbolic, (tuple(args), dict(kwargs)))
 
+    @property
+    def empty(self) -> bool:
+        """Whether f is called with y alone."""
+        return not any(self._arguments)
+
     def symbolic(self) -> tuple[tuple, dict[str, Any]]:
         """Positional and keyword arguments, each time with new symbolic tensors.
 

@@ -124,14 +124,14 @@ class _Symbolic(keras.Operation):
         return self.function(values)
 
 
-def value(variable: keras.Variable) -> Any:
+def value(variable: keras.Variable, written: bool = False) -> Any:
     """The present value of a variable, as a tensor that assigning to it leaves alone.
 
-    PyTorch assigns in place; what was computed from a weight may not be differentiated after that
-    in any case, but moving statistics change all the time.
+    PyTorch assigns in place, and what was assigned to cannot be differentiated any more. Trainable
+    variables are assigned to by the optimizer alone, unless f writes them.
     """
     tensor = ops.convert_to_tensor(variable.value)
-    if keras.backend.backend() == "torch" and not variable.trainable:
+    if keras.backend.backend() == "torch" and (written or not variable.trainable):
         return ops.copy(tensor)
     return tensor
 
@@ -306,9 +306,7 @@ def _scan_torch(
     return pack(carry, values), pack(outputs, stacked)
 
 
-def _lookup(
-    traces: dict, key: tuple, step: Callable, inputs: list, carried: int
-) -> _Traced | None:
+def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int) -> _Traced | None:
     """The trace for inputs like these, newly made where there is none; None if impossible."""
     import torch
     from torch.fx.experimental.proxy_tensor import get_proxy_mode
@@ -487,9 +485,7 @@ def _autograd_step() -> Any:
             ctx.traced, ctx.step = traced, step
             ctx.save_for_backward(*inputs, *results[traced.length :])
             ctx.inputs = len(inputs)
-            constant = [
-                x for place, x in enumerate(outputs) if place not in traced.differentiable
-            ]
+            constant = [x for place, x in enumerate(outputs) if place not in traced.differentiable]
             ctx.mark_non_differentiable(*constant)
             return tuple(outputs)
 

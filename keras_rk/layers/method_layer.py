@@ -74,6 +74,10 @@ class MethodLayer(keras.layers.Layer):
             self._further_inputs = FurtherInputs(args, constant)
         return super().__call__(inputs, *args, **kwargs)
 
+    def build_like(self, other: MethodLayer) -> None:
+        """Builds this layer for the inputs that another one was built for."""
+        self.build_from_config(other.get_build_config())
+
     def build_field(self, layer: keras.layers.Layer, input_shape: Any) -> None:
         """Builds f for all of its inputs, and refuses one that cannot be f."""
         check_one_shape(input_shape)
@@ -94,7 +98,7 @@ class MethodLayer(keras.layers.Layer):
         """`layer` as f, called with the further inputs of this call."""
         if training is not None:  # Keras passes it on by itself, except from `stateless_call`
             kwargs = {**kwargs, "training": training}
-        if kwargs.get("mask") is not None and not takes_mask(layer):
+        if kwargs.get("mask", ...) is None or not takes_mask(layer):
             kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
         return VectorField(layer, args, kwargs, mask, self._state_dtype)
 

@@ -61,6 +61,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         state: what becomes of non-trainable state in f (moving statistics, seeds) over the
             evaluations of f. `"shared"`: there is one state, which every evaluation sees and
             updates in turn; so batch normalization in f averages over all stages.
+        return_states: whether to return y before the first step and after each one.
         **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
 
     Call arguments:
@@ -77,15 +78,19 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         dynamic dimensions where f allows them.
 
     Output shape:
-        Same as the input.
+        Same as the input; `(batch, steps + 1, ...)` with `return_states`.
 
     f runs in its own dtype policy; y is summed up in at least float32, and returned in this
     layer's compute dtype. (In float64, too, f is only as exact as its operations: on JAX and
     PyTorch most of `keras.ops`, and so `keras.layers.Dense`, return float32 for float64.) Losses
     that f adds in a call count once per step, as their mean over the evaluated stages;
     regularizers of weights count once. Stages that cannot reach the output are not evaluated.
-    What f assigns to its own weights in a call, as `SpectralNormalization` does, is differentiated
-    through, also on TensorFlow, where a loop written by hand stops the gradient there.
+    What f assigns to its own trainable weights in a call, as `SpectralNormalization` does, is
+    differentiated through, also on TensorFlow, where a loop written by hand stops the gradient
+    there; what it assigns to other variables is not.
+
+    More than one step runs in a loop of the backend, so that the time to compile does not grow
+    with `steps`; `RKStack` documents what that means on each backend.
 
     The arguments are fixed at construction: for another `dt`, build a new layer with
     `RKResidual.from_config({**layer.get_config(), "dt": 0.5})`.
@@ -143,7 +148,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             effects = self._integration.effects(field, y)
             effects = effects.owning(len(field.variables), len(effects.foreign))
             field = field.owning(effects.foreign)
-        before = field.read()
+        before = field.read(effects.written if effects else ())
         solution = self._integration.solve(
             field, y, before, effects=effects, path=self.return_states
         )

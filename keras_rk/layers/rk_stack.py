@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
-from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.blocks import BlockMaker, check_built, check_same_kind, method_of, split_blocks
 from keras_rk.layers.inputs import evaluate
 from keras_rk.layers.integration import Integration, cast_like, total
 from keras_rk.layers.method_layer import MethodLayer, check_derivative
@@ -30,7 +31,111 @@ class _Part(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_rk")
 class RKStack(MethodLayer):
-    """DOCSTRING"""
+    """Runge-Kutta residual blocks, each with its own weights, evaluated by one loop.
+
+    A residual network of `depth` blocks, of which block n takes `steps` steps of an explicit
+    Runge-Kutta method, given by its Butcher tableau (A, b, c), along its own vector field f_n:
+
+        k_i    = f_n(y + dt_n * sum_j a_ij k_j),    i = 1, ..., s
+        y_next = y + dt_n * sum_i b_i k_i
+        y_next = after_n(y_next)                    after the last step, where `after` is given
+
+    It computes what `depth` layers `RKResidual` (and the layers after them) compute one after
+    another, from weights that are stacked along a new first axis. So the time to compile does not
+    grow with depth, and calling one Keras layer after another costs nothing.
+
+    Example:
+
+    >>> stack = RKStack(
+    ...     keras.layers.Dense(8, activation="tanh"),
+    ...     depth=50,
+    ...     tableau="rk4",
+    ...     dt=0.1,
+    ...     after=keras.layers.BatchNormalization(),
+    ... )
+    >>> model = keras.Sequential([keras.Input((8,)), stack, keras.layers.Dense(1)])
+    >>> model.predict(np.ones((3, 8)), verbose=0).shape
+    (3, 1)
+    >>> stack.weights[0].shape
+    (50, 8, 8)
+
+    The blocks as single layers, and single layers as a stack:
+
+    >>> layers = stack.unstack()
+    >>> len(layers)
+    50
+    >>> RKStack.from_layers(layers).depth
+    50
+
+    Args:
+        layer: f, a Keras layer or model whose output has the shape of y, as a template: each block
+            has a layer like it, with initial weights drawn for that block. (Weights that it has
+            already are not used: `RKStack.from_layers` stacks layers with theirs.) Or a function
+            `factory(block)` or `factory()` that returns the layer of a block; the layers may
+            differ only in names, seeds and initial values.
+        depth: how many blocks there are.
+        tableau: the method: a name (`keras_rk.tableaux.names()`), a `keras_rk.Tableau`, or
+            arrays `(A, b)` or `(A, b, c)`.
+        dt: the step size, a number other than zero; or a list of `depth` numbers, one for each
+            block. Text and fractions (`"1/10"`) are exact.
+        steps: how many steps each block takes, each of size dt and with the same weights.
+        after: a layer after each block, such as `keras.layers.BatchNormalization()`, as a template
+            like `layer`, or a factory. It must keep the shape.
+        seed: the seed from which the seeds of the blocks are derived where `layer` and `after` name
+            none. Seeds that they name (`Dropout(0.5, seed=3)`) become different ones for each
+            block in any case, derived from the seed and the block. With None, Keras draws them
+            (`keras.utils.set_random_seed` makes that reproducible).
+        order: an order that the method must be proved to have.
+        require: what must be proved before anything is built, as in `RKResidual`.
+        state: what becomes of non-trainable state in f over the evaluations in a block, as in
+            `RKResidual`. Each block has its own state.
+        return_states: whether to return y before the first block and after each one.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
+
+    Call arguments:
+        inputs: y, one tensor.
+        *args, **kwargs: further arguments of f, constant over the blocks, as in `RKResidual`.
+        mask: a mask for y; it reaches every evaluation of f, and `after`.
+        training: reaches f and `after` as it reaches any layer.
+
+    Input shape:
+        Any that f takes, for instance `(batch, features)` or `(batch, time, features)`.
+
+    Output shape:
+        Same as the input; `(batch, depth + 1, ...)` with `return_states`.
+
+    y is summed up in at least float32 through all blocks, f and `after` run in their own dtype
+    policies, and the result has this layer's compute dtype. Losses of f count once per step, as in
+    `RKResidual`; regularizers and constraints act on the weights of each block by themselves.
+    What looks at whole variables sees those of all blocks at once: clipping by the norm of a
+    gradient (`clipnorm`; `global_clipnorm` and `clipvalue` make no difference) and optimizers such
+    as `Lamb`, `Adafactor` and `Muon`, whose updates depend on a variable's shape or norm.
+
+    On PyTorch the loop traces a block once for each shape of the input: what f does in Python
+    apart from computing (printing, counting) happens only then, and what it chooses by values is
+    not traced but executed each time. `model.compile(jit_compile=True)` compiles one block and
+    calls it `depth` times. On TensorFlow, `jit_compile=True` is several times faster than without
+    it, also on a CPU, where Keras does not choose it by itself. JAX and TensorFlow executing
+    eagerly, and exporters, see a loop in Python.
+
+    To freeze part of f, or to give it LoRA weights, do so before the stack is built, or freeze one
+    of `stack.weights`; quantization needs the single layers. The arguments are fixed at
+    construction.
+
+    Raises:
+        keras_rk.TableauError: at construction, for a tableau without the required properties.
+        ValueError: at construction, for a bad argument or a layer that cannot be made again from
+            its configuration; when built, for an f or an `after` that changes the shape, and for
+            blocks that are not of one kind; when called, for a y that is not one tensor.
+        TypeError: when built, for further arguments that f does not take.
+        NotImplementedError: for quantization.
+        AttributeError: for setting an argument after construction.
+
+    Reference:
+        - From ResNets to Runge-Kutta Networks
+        - E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I (for the
+          notation)
+    """
 
     depth, dt, seed = map(fixed, ("depth", "dt", "seed"))
 
@@ -55,7 +160,7 @@ class RKStack(MethodLayer):
         self._dt, self._exact_dts = block_step_sizes(dt, self.depth)
         self._seed = random_seed(seed)
         self._layer = StackedLayer(BlockMaker(layer, self.seed, "layer"))
-        self._after = None
+        self._after: StackedLayer | None = None
         if after is not None:
             self._after = StackedLayer(BlockMaker(after, self.seed, "after"))
         self.supports_jit = all(part.template.supports_jit for part in self._parts)
@@ -94,14 +199,17 @@ class RKStack(MethodLayer):
             part.note_flags()
 
     def build(self, input_shape: Any) -> None:
-        self._layer.build(self, self.depth, lambda layer: self.build_field(layer, input_shape))
+        self._built_for = input_shape
+        self._layer.build(self, self.depth, self._build_f)
         if self._after is not None:
-            self._after.build(self, self.depth, lambda layer: self._build_after(layer, input_shape))
-        self._input_shape = input_shape
+            self._after.build(self, self.depth, self._build_after)
         self.built = True
 
-    def _build_after(self, layer: keras.layers.Layer, input_shape: Any) -> None:
-        y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
+    def _build_f(self, layer: keras.layers.Layer) -> None:
+        self.build_field(layer, self._built_for)
+
+    def _build_after(self, layer: keras.layers.Layer) -> None:
+        y = keras.KerasTensor(self._built_for, dtype=self._state_dtype)
         check_derivative(layer, y, evaluate(layer, y, (), {}), "`after`")
 
     def advance(
@@ -120,7 +228,7 @@ class RKStack(MethodLayer):
         (y, last, losses), (written, path) = self.loop.scan(
             self._block(parts),
             (y, tuple(variable.value for variable in foreign), losses),
-            (tuple(part.stacked.values() for part in parts), factors),
+            (tuple(part.stacked.values(part.effects) for part in parts), factors),
             tuple(tuple(part.field.constants()) for part in parts),
             self.depth,
             outputs=outputs,
@@ -186,16 +294,95 @@ class RKStack(MethodLayer):
             self._factors = np.array([plan.factors for plan in plans], dtype=dtype)
 
     def unstack(self) -> list[keras.layers.Layer]:
-        """The blocks as `depth` single layers with copies of their weights and state."""
-        raise NotImplementedError
+        """The blocks as `depth` single layers with copies of their weights and state.
+
+        Returns:
+            `RKResidual` layers, one for each block; with `after`, each is a `keras.Sequential` of
+            an `RKResidual` and the layer after it. One called after the other, they compute what
+            the stack does.
+        """
+        if not self.built:
+            raise ValueError(
+                "RKStack.unstack() needs weights: build the stack or call it first. "
+                f"Received: stack {self.name!r}, which is not built."
+            )
+        if self._after is not None and not self._further_inputs.empty:
+            raise ValueError(
+                "RKStack.unstack() cannot put further inputs of f and a layer `after` each block "
+                "into one layer. "
+                f"Received: stack {self.name!r} with `after` and further inputs."
+            )
+        return [self._single(block) for block in range(self.depth)]
+
+    def _single(self, block: int) -> keras.layers.Layer:
+        dts = self.dt if isinstance(self.dt, tuple) else (self.dt,) * self.depth
+        layer = RKResidual(
+            self._layer.copy_of_block(block, self._build_f),
+            self.tableau,
+            dts[block],
+            self.steps,
+            order=self.order,
+            require=self.require,
+            state=self.state,
+            name=f"{self.name}_{block}",
+            dtype=self.dtype_policy,
+        )
+        layer.build_like(self)
+        if self._after is None:
+            return layer
+        after = self._after.copy_of_block(block, self._build_after)
+        name = f"{self.name}_{block}_and_after"
+        return keras.Sequential([keras.Input(batch_shape=self._built_for), layer, after], name=name)
+
+    @classmethod
+    def from_layers(
+        cls, layers: Sequence[keras.layers.Layer], *, after: Any = None, **kwargs: Any
+    ) -> RKStack:
+        """A stack of layers that exist, which takes over their weights and state.
+
+        Args:
+            layers: the blocks: layers that compute f; or `RKResidual` layers of the same method,
+                whose tableau, steps and dt are taken over; or what `unstack()` returns. They must
+                be built and may differ only in weights, names and seeds (and dt).
+            after: the layers after each block, as many as there are blocks.
+            **kwargs: further arguments of `RKStack`; with `RKResidual` layers not those that the
+                layers have already.
+
+        The layers themselves are left alone: the stack has copies of their weights.
+        """
+        layers, after = split_blocks(layers, after)
+        if all(isinstance(layer, RKResidual) for layer in layers):
+            kwargs = {**method_of(layers, kwargs), **kwargs}
+            like: Any = layers[0]
+            layers = [layer.layer for layer in layers]
+        else:
+            like = None
+        check_built([*layers, *(after or ())])
+        for parts in (layers, after or ()):
+            for block, layer in enumerate(parts):
+                check_same_kind(parts[0], layer, block)
+        stack = cls(layers[0], len(layers), after=after[0] if after else None, **kwargs)
+        stack._layer.existing = list(layers)
+        if stack._after is not None:
+            stack._after.existing = list(after)
+        if like is not None:
+            stack.build_like(like)
+        return stack
+
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """Refuses: quantized layers read scales and codes that belong to one block."""
+        raise NotImplementedError(
+            "RKStack cannot be quantized. Take its blocks as single layers, `stack.unstack()`, put "
+            f"them into a model, and quantize that. Received: stack {self.name!r}."
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "layer": self._layer.maker.config,
+            "layer": deepcopy(self._layer.maker.config),
             "depth": self.depth,
             "dt": list(self.dt) if isinstance(self.dt, tuple) else self.dt,
-            "after": None if self._after is None else self._after.maker.config,
+            "after": None if self._after is None else deepcopy(self._after.maker.config),
             "seed": self.seed,
         }
 

@@ -74,9 +74,12 @@ class StackedLayer:
             f"Received: layer {self.template.name!r} of stack {name!r}, whose variables changed."
         )
 
-    def values(self) -> tuple:
+    def values(self, effects: Effects) -> tuple:
         """The present values of all blocks."""
-        return tuple(loops.value(variable) for variable in self.variables)
+        return tuple(
+            loops.value(variable, place in effects.written)
+            for place, variable in enumerate(self.variables)
+        )
 
     def written(self, effects: Effects) -> tuple[keras.Variable, ...]:
         """The stacked variables that evaluations assign to."""
@@ -88,8 +91,6 @@ class StackedLayer:
         build_one(layer)
         for variable, stacked in zip(own_variables(layer), self.variables, strict=True):
             variable.assign(ops.convert_to_tensor(stacked.value)[block])
-        layer_flags = zip(own_variables(layer), self.variables, strict=True)
-        for variable, stacked in layer_flags:
             variable.trainable = stacked.trainable
         return layer
 

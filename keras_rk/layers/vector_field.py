@@ -152,9 +152,9 @@ class VectorField:
             unwritten = id(variable) not in scope.written
             yield old if unwritten else value if trainable else ops.stop_gradient(value)
 
-    def read(self) -> tuple:
-        """The present values of f's variables."""
-        return tuple(loops.value(variable) for variable in self.variables)
+    def read(self, written: Sequence[int] = ()) -> tuple:
+        """The present values of f's variables, of which those at `written` will be assigned to."""
+        return tuple(loops.value(v, place in written) for place, v in enumerate(self.variables))
 
     def write(self, state: Sequence[Any], previous: Sequence[Any]) -> None:
         """Assigns what has changed since `previous`."""
