@@ -317,8 +317,8 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
         return None
     if get_proxy_mode() is not None or torch.jit.is_tracing() or torch.compiler.is_compiling():
         return None  # somebody else is tracing
-    if torch._C._are_functorch_transforms_active():
-        return None
+    if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
+        return None  # other derivatives than those of `backward`
     gradients = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
     # What is carried may start as a constant and needs a gradient from the second block on.
     needs = [
@@ -335,42 +335,52 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
 
 
 def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _Traced | None:
-    """`step` as graphs, or None where its Python code depends on values.
+    """`step` as graphs, or None where they would not compute what its Python code does.
 
     It is traced together with its gradients as autograd computes them, so that a gradient of
-    its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such.
+    its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such. It is
+    traced on tensors without values, which refuse to leave PyTorch: seeds that Keras turns into
+    Python numbers, choices by values, and tensors that f takes from elsewhere are not traceable.
     """
     import torch
+    from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    examples = [x.detach().clone(memory_format=torch.contiguous_format) for x in inputs]
-    random_state = torch.random.get_rng_state()
+    mode = FakeTensorMode()
     try:
-        with torch.set_grad_enabled(any(needs)):
-            probe = step(*_leaves(examples, needs))
-        differentiable = tuple(place for place, out in enumerate(probe) if out.requires_grad)
-        tangents = [torch.zeros_like(probe[place]) for place in differentiable]
-        graph = make_fx(_joint(step, needs, differentiable))(*examples, *tangents)
-    except Exception:  # seeds that Keras turns into Python numbers, data-dependent control flow
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x), mode:
+            examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
+            with torch.set_grad_enabled(any(needs)):
+                outputs = step(*_leaves(examples, needs))
+            differentiable = tuple(n for n, out in enumerate(outputs) if out.requires_grad)
+            tangents = [torch.empty_like(outputs[n]).contiguous() for n in differentiable]
+            graph = make_fx(_joint(step, needs, differentiable))(*examples, *tangents)
+    except Exception:
         return None
-    finally:
-        torch.random.set_rng_state(random_state)
-    forward, backward = _split(graph, len(examples), len(probe))
-    is_random = any(
-        torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-        for node in forward.graph.nodes
-    )
+    if any(isinstance(x, torch._subclasses.FakeTensor) for x in vars(graph).values()):
+        return None
+    forward, backward = _split(graph, len(inputs), len(outputs))
+    if _is_random(backward):  # it would draw again what the forward pass has drawn
+        return None
+    is_random = _is_random(forward)
     if compiled:
-        forward, backward = _compiled(forward, backward, examples, tangents, len(probe))
+        forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
     with_gradient = tuple(place for place, need in enumerate(needs) if need)
     return _Traced(
         forward,
         backward if differentiable else None,
-        len(probe),
+        len(outputs),
         differentiable,
         with_gradient,
         is_random,
     )
+
+
+def _is_random(graph: Any) -> bool:
+    import torch
+
+    random = torch.Tag.nondeterministic_seeded
+    return any(random in getattr(node.target, "tags", ()) for node in graph.graph.nodes)
 
 
 def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
@@ -446,20 +456,23 @@ def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
 
 
 def _compiled(
-    forward: Any, backward: Any, examples: list, tangents: list, outputs: int
+    forward: Any, backward: Any, inputs: list, outputs: int, differentiable: tuple[int, ...]
 ) -> tuple[Callable, Callable]:
     """The graphs as machine code for inputs of these shapes, contiguous in memory."""
     import torch
     import torch._inductor
 
     def machine_code(graph: Any, inputs: list) -> Callable:
-        run = torch._inductor.compile(graph, inputs)
+        run = torch._inductor.compile(graph, [x.detach().contiguous() for x in inputs])
         return lambda *inputs: run(*[x.contiguous() for x in inputs])
 
     with torch.no_grad():
-        saved = forward(*examples)[outputs:]
-        inputs = [x.detach().contiguous() for x in (*saved, *tangents)]
-        return machine_code(forward, examples), machine_code(backward, inputs)
+        forward = machine_code(forward, inputs)
+        results = forward(*inputs)
+        if differentiable:
+            tangents = [results[place] for place in differentiable]
+            backward = machine_code(backward, [*results[outputs:], *tangents])
+    return forward, backward
 
 
 def _run(traced: _Traced, step: Callable, inputs: tuple) -> Sequence[Any]:
@@ -467,7 +480,7 @@ def _run(traced: _Traced, step: Callable, inputs: tuple) -> Sequence[Any]:
 
     if traced.backward is None:
         with torch.no_grad():
-            return traced.forward(*inputs)
+            return traced.forward(*[x.contiguous() for x in inputs])
     return _autograd_step().apply(traced, step, *inputs)
 
 
@@ -480,7 +493,7 @@ def _autograd_step() -> Any:
 
         @staticmethod
         def forward(ctx: Any, traced: _Traced, step: Callable, *inputs: Any) -> tuple:
-            results = traced.forward(*inputs)
+            results = traced.forward(*[x.contiguous() for x in inputs])
             outputs = results[: traced.length]
             ctx.traced, ctx.step = traced, step
             ctx.save_for_backward(*inputs, *results[traced.length :])
@@ -491,12 +504,13 @@ def _autograd_step() -> Any:
 
         @staticmethod
         def backward(ctx: Any, *tangents: Any) -> tuple:
-            traced, inputs = ctx.traced, ctx.saved_tensors[: ctx.inputs]
+            traced, saved = ctx.traced, ctx.saved_tensors
             tangents = [tangents[place] for place in traced.differentiable]
             if torch.is_grad_enabled():  # derivatives of the gradient are asked for
-                found = _differentiable_gradients(traced, ctx.step, inputs, tangents)
+                found = _differentiable_gradients(traced, ctx.step, saved[: ctx.inputs], tangents)
             else:
-                found = traced.backward(*ctx.saved_tensors[ctx.inputs :], *tangents)
+                tangents = [x.contiguous() for x in tangents]
+                found = traced.backward(*saved[ctx.inputs :], *tangents)
             gradients: list = [None] * len(inputs)
             for place, gradient in zip(traced.with_gradient, found, strict=True):
                 gradients[place] = gradient
@@ -516,6 +530,8 @@ def _differentiable_gradients(
             "Gradients of gradients cannot pass a loop over blocks or steps whose layer draws "
             "random numbers: use `stack.unstack()`, or `steps=1` several times."
         )
+    # Inputs depend on each other through the blocks before: aliases do not.
+    inputs = [x.view_as(x) if x.requires_grad else x for x in inputs]
     outputs = step(*inputs)
     wanted = [inputs[place] for place in traced.with_gradient]
     active = [x for x in wanted if x.requires_grad]

@@ -131,9 +131,10 @@ class VectorField:
     @property
     def key(self) -> Hashable:
         """What an evaluation depends on beside tensors, as far as it may differ between calls."""
-        further = keras.tree.flatten(self._further())
-        leaves = ["tensor" if is_tensor(x) else repr(x) for x in further]
-        return len(self.args), tuple(sorted(self.kwargs)), tuple(leaves), self.trainable
+        further = keras.tree.map_structure(
+            lambda x: "tensor" if is_tensor(x) else repr(x), self._further()
+        )
+        return repr(further), self.trainable
 
     def _further(self) -> tuple:
         return self.args, self.kwargs, self.mask
