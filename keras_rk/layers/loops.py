@@ -511,7 +511,7 @@ def _autograd_step() -> Any:
             else:
                 tangents = [x.contiguous() for x in tangents]
                 found = traced.backward(*saved[ctx.inputs :], *tangents)
-            gradients: list = [None] * len(inputs)
+            gradients: list = [None] * ctx.inputs
             for place, gradient in zip(traced.with_gradient, found, strict=True):
                 gradients[place] = gradient
             return (None, None, *gradients)
