@@ -18,6 +18,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import keras
@@ -226,12 +227,16 @@ def _scan_tensorflow(
 
 # ------------------------------------------------------------------------------------- PyTorch
 
+_TRACING = RLock()
 MOST_TRACES = 32  # for each layer; one for each shape of a batch
 
 
 @dataclass(frozen=True)
 class _Traced:
     """One iteration as graphs of PyTorch's own operations, without Python in between.
+
+    Inputs are the carry, a slice of each of `xs`, and the constants; outputs are the carry and what
+    is stacked.
 
     Attributes:
         forward: inputs -> outputs, and the values that `backward` needs.
@@ -248,6 +253,76 @@ class _Traced:
     differentiable: tuple[int, ...]
     with_gradient: tuple[int, ...]
     is_random: bool
+
+
+@dataclass(frozen=True)
+class _TracedScan:
+    """All iterations.
+
+    Attributes:
+        traced: one iteration.
+        direct: the same scan in Python, from flat inputs to flat outputs.
+        length: how many iterations there are.
+        carried, sliced: how many of the inputs are carried, and how many are sliced.
+    """
+
+    traced: _Traced
+    direct: Callable[..., list]
+    length: int
+    carried: int
+    sliced: int
+
+    def forward(self, inputs: Sequence[Any]) -> tuple[list, list]:
+        """The outputs, and what the backward pass needs of each iteration."""
+        import torch
+
+        a, b = self.carried, self.carried + self.sliced
+        inputs = [x.contiguous() for x in inputs]
+        values, columns, constants = inputs[:a], [x.unbind(0) for x in inputs[a:b]], inputs[b:]
+        rows: Iterator = (
+            zip(*columns, strict=True) if columns else itertools.repeat((), self.length)
+        )
+        collected, saved = [], []
+        for x in rows:
+            results = self.traced.forward(*values, *x, *constants)
+            values = [value.contiguous() for value in results[:a]]
+            collected.append(results[a : self.traced.length])
+            saved.extend(results[self.traced.length :])
+        stacked = [torch.stack(column) for column in zip(*collected, strict=True)]
+        return [*values, *stacked], saved
+
+    def backward(self, saved: Sequence[Any], tangents: Sequence[Any]) -> dict[int, Any]:
+        """The gradients, by the positions of the inputs."""
+        import torch
+
+        a, b = self.carried, self.carried + self.sliced
+        traced, size = self.traced, len(saved) // self.length
+        carried = dict(zip(range(a), tangents[:a], strict=True))
+        stacked = {a + n: column.unbind(0) for n, column in enumerate(tangents[a:])}
+        slices: dict[int, list] = {place: [] for place in traced.with_gradient if a <= place < b}
+        gradients: dict[int, Any] = {}
+        for i in reversed(range(self.length)):
+            received = [
+                (carried[place] if place < a else stacked[place][i]).contiguous()
+                for place in traced.differentiable
+            ]
+            found = traced.backward(*saved[i * size : (i + 1) * size], *received)
+            for place, gradient in zip(traced.with_gradient, found, strict=True):
+                if place < a:
+                    carried[place] = (
+                        torch.zeros_like(tangents[place]) if gradient is None else gradient
+                    )
+                elif place < b:
+                    slices[place].append(gradient)
+                elif gradient is not None:
+                    sum_so_far = gradients.get(place)
+                    gradients[place] = gradient if sum_so_far is None else sum_so_far + gradient
+        for place in traced.with_gradient:
+            if place < a:
+                gradients[place] = carried[place]
+            elif place < b and slices[place][0] is not None:
+                gradients[place] = torch.stack(slices[place][::-1])
+        return gradients
 
 
 def _is_dynamo_compiling() -> bool:
@@ -282,28 +357,23 @@ def _scan_torch(
     traces: dict,
     key: tuple,
 ) -> tuple[Any, Any]:
-    import torch
+    a, b = len(flatten(carry)), len(flatten(carry)) + len(flatten(xs))
+    inputs = flatten((carry, xs, constants))
 
-    values, fixed = flatten(carry), flatten(constants)
-    columns = [x.unbind(0) for x in flatten(xs)]
-    rows: Iterator = zip(*columns, strict=True) if columns else itertools.repeat((), length)
-    first = [*values, *(column[0] for column in columns), *fixed]
-    a, b = len(values), len(values) + len(columns)
+    def step(*values: Any) -> list:
+        x = pack(xs, values[a:b]), pack(constants, values[b:])
+        return flatten(body(pack(carry, values[:a]), *x))
 
-    def step(*inputs: Any) -> list:
-        x = pack(xs, inputs[a:b]), pack(constants, inputs[b:])
-        return flatten(body(pack(carry, inputs[:a]), *x))
+    def direct(*values: Any) -> list:
+        arguments = pack((carry, xs, constants), values)
+        return flatten(_scan_in_python(body, *arguments, length, outputs))
 
+    first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
     traced = _lookup(traces, key, step, first, a)
     if traced is None:
         return _scan_in_python(body, carry, xs, constants, length, outputs)
-    collected = []
-    for x in rows:
-        results = _run(traced, step, (*values, *x, *fixed))
-        values = results[:a]
-        collected.append(results[a:])
-    stacked = [torch.stack(column) for column in zip(*collected, strict=True)]
-    return pack(carry, values), pack(outputs, stacked)
+    results = _run(_TracedScan(traced, direct, length, a, b - a), inputs)
+    return pack(carry, results[:a]), pack(outputs, results[a:])
 
 
 def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int) -> _Traced | None:
@@ -327,11 +397,12 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
     ]
     kinds = tuple((x.shape, x.dtype, x.device, need) for x, need in zip(inputs, needs, strict=True))
     key = (*key, torch.is_grad_enabled(), kinds)
-    if key not in traces:
-        if len(traces) >= MOST_TRACES:
-            traces.pop(next(iter(traces)))
-        traces[key] = _trace(step, inputs, needs, compiled=key[1])
-    return traces[key]
+    with _TRACING:  # PyTorch traces in one thread at a time
+        if key not in traces:
+            if len(traces) >= MOST_TRACES:
+                traces.pop(next(iter(traces)))
+            traces[key] = _trace(step, inputs, needs, compiled=key[1])
+        return traces[key]
 
 
 def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _Traced | None:
@@ -475,73 +546,64 @@ def _compiled(
     return forward, backward
 
 
-def _run(traced: _Traced, step: Callable, inputs: tuple) -> Sequence[Any]:
+def _run(scan: _TracedScan, inputs: Sequence[Any]) -> Sequence[Any]:
     import torch
 
-    if traced.backward is None:
+    if scan.traced.backward is None:
         with torch.no_grad():
-            return traced.forward(*[x.contiguous() for x in inputs])
-    return _autograd_step().apply(traced, step, *inputs)
+            return scan.forward(inputs)[0]
+    return _autograd_scan().apply(scan, *inputs)
 
 
 @lru_cache(maxsize=1)
-def _autograd_step() -> Any:
+def _autograd_scan() -> Any:
     import torch
 
-    class Step(torch.autograd.Function):
-        """A traced step as one node of autograd's graph."""
+    class Scan(torch.autograd.Function):
+        """A traced loop as one node of autograd's graph."""
 
         @staticmethod
-        def forward(ctx: Any, traced: _Traced, step: Callable, *inputs: Any) -> tuple:
-            results = traced.forward(*[x.contiguous() for x in inputs])
-            outputs = results[: traced.length]
-            ctx.traced, ctx.step = traced, step
-            ctx.save_for_backward(*inputs, *results[traced.length :])
-            ctx.inputs = len(inputs)
-            constant = [x for place, x in enumerate(outputs) if place not in traced.differentiable]
+        def forward(ctx: Any, scan: _TracedScan, *inputs: Any) -> tuple:
+            outputs, saved = scan.forward(inputs)
+            ctx.scan, ctx.inputs = scan, len(inputs)
+            ctx.save_for_backward(*inputs, *saved)
+            differentiable = scan.traced.differentiable
+            constant = [x for place, x in enumerate(outputs) if place not in differentiable]
             ctx.mark_non_differentiable(*constant)
             return tuple(outputs)
 
         @staticmethod
         def backward(ctx: Any, *tangents: Any) -> tuple:
-            traced, saved = ctx.traced, ctx.saved_tensors
-            tangents = [tangents[place] for place in traced.differentiable]
+            scan, saved = ctx.scan, ctx.saved_tensors
             if torch.is_grad_enabled():  # derivatives of the gradient are asked for
-                found = _differentiable_gradients(traced, ctx.step, saved[: ctx.inputs], tangents)
+                gradients = _differentiable_gradients(scan, saved[: ctx.inputs], tangents)
             else:
-                tangents = [x.contiguous() for x in tangents]
-                found = traced.backward(*saved[ctx.inputs :], *tangents)
-            gradients: list = [None] * ctx.inputs
-            for place, gradient in zip(traced.with_gradient, found, strict=True):
-                gradients[place] = gradient
-            return (None, None, *gradients)
+                gradients = scan.backward(saved[ctx.inputs :], tangents)
+            return (None, *(gradients.get(place) for place in range(ctx.inputs)))
 
-    return Step
+    return Scan
 
 
 def _differentiable_gradients(
-    traced: _Traced, step: Callable, inputs: Sequence[Any], tangents: list
-) -> Sequence[Any]:
+    scan: _TracedScan, inputs: Sequence[Any], tangents: Sequence[Any]
+) -> dict[int, Any]:
     """The gradients once more, computed such that they can be differentiated."""
     import torch
 
-    if traced.is_random:
+    if scan.traced.is_random:
         raise RuntimeError(
             "Gradients of gradients cannot pass a loop over blocks or steps whose layer draws "
             "random numbers: use `stack.unstack()`, or `steps=1` several times."
         )
-    # Inputs depend on each other through the blocks before: aliases do not.
+    # One input may depend on another by what comes before the loop: aliases do not.
     inputs = [x.view_as(x) if x.requires_grad else x for x in inputs]
-    outputs = step(*inputs)
-    wanted = [inputs[place] for place in traced.with_gradient]
-    active = [x for x in wanted if x.requires_grad]
-    found = iter(
-        torch.autograd.grad(
-            [outputs[place] for place in traced.differentiable],
-            active,
-            tangents,
-            create_graph=True,
-            allow_unused=True,
-        )
+    outputs = scan.direct(*inputs)
+    active = [n for n in scan.traced.with_gradient if inputs[n].requires_grad]
+    found = torch.autograd.grad(
+        [outputs[place] for place in scan.traced.differentiable],
+        [inputs[place] for place in active],
+        [tangents[place] for place in scan.traced.differentiable],
+        create_graph=True,
+        allow_unused=True,
     )
-    return [next(found) if x.requires_grad else None for x in wanted]
+    return dict(zip(active, found, strict=True))

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk.layers import loops
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
 from keras_rk.layers.blocks import BlockMaker, check_built, check_same_kind, method_of, split_blocks
 from keras_rk.layers.inputs import evaluate
@@ -227,7 +228,7 @@ class RKStack(MethodLayer):
         )
         (y, last, losses), (written, path) = self.loop.scan(
             self._block(parts),
-            (y, tuple(variable.value for variable in foreign), losses),
+            (y, tuple(loops.value(variable, written=True) for variable in foreign), losses),
             (tuple(part.stacked.values(part.effects) for part in parts), factors),
             tuple(tuple(part.field.constants()) for part in parts),
             self.depth,
@@ -249,7 +250,7 @@ class RKStack(MethodLayer):
         for part in self._parts:
             part.check_unchanged(self.name)
         effects = [self._integration.effects(field, y) for field in fields]
-        foreign = list(dict.fromkeys(variable for e in effects for variable in e.foreign))
+        foreign = list({id(variable): variable for e in effects for variable in e.foreign}.values())
         return [
             _Part(part, field.owning(foreign), e)
             for part, field, e in zip(self._parts, fields, effects, strict=True)
