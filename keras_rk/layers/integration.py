@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -11,6 +11,8 @@ from keras import ops
 from keras_rk.layers.loops import Loop
 from keras_rk.layers.stages import StagePlan, step
 from keras_rk.layers.vector_field import Effects, VectorField, cast
+
+UNROLLED = 64  # evaluations of f: fewer are written out, see `Loop.scan`
 
 
 class Solution(NamedTuple):
@@ -45,10 +47,16 @@ class Integration:
         self.loop = loop
         self._effects: dict = {}
 
-    def effects(self, field: VectorField, y: Any) -> Effects:
-        """What evaluations of the field do; looked up once for each kind of call."""
+    def effects(
+        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None = None
+    ) -> Effects:
+        """What evaluations of the field do; looked up once for each kind of call.
+
+        Args:
+            read: returns values for the variables of f; those that they have by default.
+        """
         if field.key not in self._effects:
-            self._effects[field.key] = field.effects(y)
+            self._effects[field.key] = field.effects(y, (read or field.read)())
         return self._effects[field.key]
 
     def step(self, field: VectorField, y: Any, state: tuple, factors: Any) -> tuple:
@@ -77,7 +85,7 @@ class Integration:
             factors: a vector of other factors for the plan.
             path: whether to keep y after each step.
         """
-        if self.steps == 1:
+        if self.steps == 1 or effects is None:
             y, state, loss = self.step(field, y, state, factors)
             return Solution(y, state, loss, y[None] if path else None)
         written, others = effects.split(state)
@@ -102,6 +110,7 @@ class Integration:
             outputs=(y,) if path else (),
             key=("steps", field.key, path),
             traceable=not effects.reads_foreign,
+            unroll=self.steps * len(self.plan.stages) <= UNROLLED,
         )
         loss = losses[0] if losses else None
         return Solution(y, effects.merge(written, others), loss, kept[0] if path else None)

@@ -71,6 +71,7 @@ class Loop:
         outputs: Any,
         key: Hashable,
         traceable: bool = True,
+        unroll: bool = False,
     ) -> tuple[Any, Any]:
         """The last carry, and the outputs of all iterations, stacked.
 
@@ -78,12 +79,14 @@ class Loop:
             outputs: tensors with the shapes and dtypes of what the body puts out in one call.
             key: what the body depends on apart from its arguments.
             traceable: whether PyTorch may run the body as Python code just once for each key.
+            unroll: whether JAX and TensorFlow write the iterations out. For a few that is faster:
+                XLA brings convolutions into their fast form on a CPU only outside of loops.
         """
         arguments = (body, carry, xs, constants, length, outputs)
         backend = keras.backend.backend()
-        if backend == "jax" and _is_jax_compiling(arguments[1:4]):
+        if backend == "jax" and not unroll and _is_jax_compiling(arguments[1:4]):
             return ops.scan(lambda c, x: body(c, x, constants), carry, xs, length)
-        if backend == "tensorflow" and _is_tensorflow_compiling():
+        if backend == "tensorflow" and not unroll and _is_tensorflow_compiling():
             return _scan_tensorflow(*arguments)
         if backend == "torch" and traceable:
             return _scan_torch(*arguments, self.traces, (key, self._compiled))
@@ -104,16 +107,17 @@ def _scan_in_python(
 def look(function: Callable[[Any], Any], values: Any) -> None:
     """Calls a function of tensors in order to see what it does in passing, without effect.
 
-    The tensors are abstract, unless the backend executes eagerly; PyTorch's never are, since Keras
-    draws no seeds on abstract ones.
+    The tensors are abstract where a graph is being made.
     """
     backend = keras.backend.backend()
     if backend == "torch":
         _look_with_torch(function, values)
-    elif backend == "jax":
+    elif backend == "jax" and _is_jax_compiling(values):
         _look_with_jax(function, values)
-    else:
+    elif backend == "tensorflow" and _is_tensorflow_compiling():
         _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
+    else:
+        function(values)
 
 
 class _Symbolic(keras.Operation):
@@ -132,9 +136,19 @@ def value(variable: keras.Variable, written: bool = False) -> Any:
     variables are assigned to by the optimizer alone, unless f writes them.
     """
     tensor = ops.convert_to_tensor(variable.value)
-    if keras.backend.backend() == "torch" and (written or not variable.trainable):
+    backend = keras.backend.backend()
+    if backend == "torch" and (written or not variable.trainable):
         return ops.copy(tensor)
+    if backend == "tensorflow":  # Keras passes a variable on, which a loop would read each time
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(tensor)
     return tensor
+
+
+def assigns_in_place() -> bool:
+    """Whether assigning to a variable spoils the gradient of what was computed from it."""
+    return keras.backend.backend() == "torch" and not _is_dynamo_compiling()
 
 
 def check_stackable(layer: keras.layers.Layer) -> None:
@@ -184,10 +198,7 @@ def _is_jax_compiling(arguments: Any) -> bool:
 def _look_with_jax(function: Callable[[Any], Any], values: Any) -> None:
     import jax
 
-    if _is_jax_compiling(values):
-        jax.eval_shape(function, values)
-    else:
-        function(values)
+    jax.eval_shape(function, values)
 
 
 # ---------------------------------------------------------------------------------- TensorFlow
@@ -314,9 +325,10 @@ class _TracedScan:
                     )
                 elif place < b:
                     slices[place].append(gradient)
+                elif gradient is not None and place in gradients:
+                    gradients[place].add_(gradient)
                 elif gradient is not None:
-                    sum_so_far = gradients.get(place)
-                    gradients[place] = gradient if sum_so_far is None else sum_so_far + gradient
+                    gradients[place] = gradient.clone()
         for place in traced.with_gradient:
             if place < a:
                 gradients[place] = carried[place]
@@ -369,6 +381,10 @@ def _scan_torch(
         return flatten(_scan_in_python(body, *arguments, length, outputs))
 
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
+    if any(x.is_meta for x in inputs):  # Keras asks for shapes: those of one iteration
+        results = step(*first)
+        stacks = [x.new_empty((length, *x.shape)) for x in results[a:]]
+        return pack(carry, results[:a]), pack(outputs, stacks)
     traced = _lookup(traces, key, step, first, a)
     if traced is None:
         return _scan_in_python(body, carry, xs, constants, length, outputs)
@@ -383,7 +399,7 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
 
     if not all(type(x) in (torch.Tensor, torch.nn.Parameter) for x in inputs):
         return None  # symbolic tensors of one kind or another
-    if any(x.is_meta for x in inputs) or torch.is_autocast_enabled(inputs[0].device.type):
+    if torch.is_autocast_enabled(inputs[0].device.type):
         return None
     if get_proxy_mode() is not None or torch.jit.is_tracing() or torch.compiler.is_compiling():
         return None  # somebody else is tracing

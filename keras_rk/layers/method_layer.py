@@ -76,12 +76,14 @@ class MethodLayer(keras.layers.Layer):
 
     def build_like(self, other: MethodLayer) -> None:
         """Builds this layer for the inputs that another one was built for."""
-        self.build_from_config(other.get_build_config())
+        self._further_inputs = other._further_inputs
+        self.build(other._built_for)
 
     def build_field(self, layer: keras.layers.Layer, input_shape: Any) -> None:
         """Builds f for all of its inputs, and refuses one that cannot be f."""
         check_one_shape(input_shape)
         self._check_float64()
+        self._built_for = input_shape
         args, kwargs = self._further_inputs.symbolic()
         y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
         check_call(layer, y, args, kwargs)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_rk.layers import loops
 from keras_rk.layers.arguments import fixed, step_size, vector_field_layer
 from keras_rk.layers.integration import Integration
 from keras_rk.layers.method_layer import MethodLayer
@@ -144,7 +145,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             self._integration = self._new_integration()
         field = self.field(self.layer, args, kwargs, mask, training)
         effects = None
-        if self.steps > 1:
+        if self.steps > 1 or loops.assigns_in_place():
             effects = self._integration.effects(field, y)
             effects = effects.owning(len(field.variables), len(effects.foreign))
             field = field.owning(effects.foreign)

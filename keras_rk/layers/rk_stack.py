@@ -249,7 +249,10 @@ class RKStack(MethodLayer):
             fields.append(self.field(self._after.template, (), {"mask": mask}, mask, training))
         for part in self._parts:
             part.check_unchanged(self.name)
-        effects = [self._integration.effects(field, y) for field in fields]
+        effects = [
+            self._integration.effects(field, y, part.first_block)
+            for part, field in zip(self._parts, fields, strict=True)
+        ]
         foreign = list({id(variable): variable for e in effects for variable in e.foreign}.values())
         return [
             _Part(part, field.owning(foreign), e)

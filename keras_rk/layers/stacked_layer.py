@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rk.layers import loops
@@ -81,6 +82,10 @@ class StackedLayer:
             for place, variable in enumerate(self.variables)
         )
 
+    def first_block(self) -> tuple:
+        """The present values of the first block."""
+        return tuple(loops.value(variable)[0] for variable in self.variables)
+
     def written(self, effects: Effects) -> tuple[keras.Variable, ...]:
         """The stacked variables that evaluations assign to."""
         return tuple(self.variables[place] for place in effects.written)
@@ -121,7 +126,8 @@ def _stacking(variables: Sequence[keras.Variable]) -> Callable[..., Any]:
     """An initializer that stacks the values which the variables have when it is called."""
 
     def initializer(shape: Any, dtype: Any = None) -> Any:
-        return ops.cast(ops.stack([ops.convert_to_tensor(v.value) for v in variables]), dtype)
+        values = [ops.convert_to_numpy(variable.value) for variable in variables]
+        return ops.convert_to_tensor(np.stack(values), dtype=dtype)
 
     return initializer
 

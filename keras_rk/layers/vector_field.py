@@ -96,7 +96,7 @@ class VectorField:
             variable.assign(value)
         return cast(k, self.dtype), new_state, list(scope.losses)
 
-    def effects(self, y: Any) -> Effects:
+    def effects(self, y: Any, state: Sequence[Any]) -> Effects:
         """What f does at y, found out by an evaluation without effect."""
         found: list[Effects] = []
 
@@ -109,7 +109,7 @@ class VectorField:
             found.append(Effects(written, foreign, scope.reads_foreign, bool(scope.losses)))
             return k
 
-        loops.look(see, (y, self.read(), self.constants()))
+        loops.look(see, (y, tuple(state), self.constants()))
         return found[-1]
 
     def constants(self) -> list:
@@ -242,7 +242,7 @@ def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:
 
 class _WithoutAutocast(keras.layers.Layer):
     def __init__(self) -> None:
-        super().__init__(autocast=False, dtype="float32")
+        super().__init__(autocast=False, dtype="float32", name="without_autocast")
         self.supports_masking = True
 
     def call(self, y: Any, function: Any = None) -> Any:
@@ -253,7 +253,7 @@ class _Masked(keras.layers.Layer):
     """Returns its input, carrying a mask."""
 
     def __init__(self) -> None:
-        super().__init__(autocast=False, dtype="float32")
+        super().__init__(autocast=False, dtype="float32", name="masked")
         self.supports_masking = True
 
     def call(self, y: Any, mask: Any = None) -> Any:
