@@ -29,11 +29,11 @@ class BlockMaker:
         self.factory = None if is_layer else _factory(source, argument)
         if self.factory is None:
             self.config = keras.saving.serialize_keras_object(source)
-            self.custom_objects = {type(layer).__name__: type(layer) for layer in _inside(source)}
+            self.custom_objects = _classes(source)
         self.template = self.make(0)
         if self.factory is not None:
             self.config = keras.saving.serialize_keras_object(self.template)
-            self.custom_objects = {}
+            self.custom_objects = _classes(self.template)
 
     def make(self, block: int) -> keras.layers.Layer:
         """A new layer for the block, with initial weights of its own."""
@@ -46,12 +46,15 @@ class BlockMaker:
                 f"Received: {layer!r} (of type {type(layer).__name__}) for block {block}."
             )
         if block > 0:
-            check_same_kind(self.template, layer, block)
+            check_same_kind(self.config, layer, block)
         return layer
 
-    def copy(self) -> keras.layers.Layer:
+    def copy(self, name: str | None = None) -> keras.layers.Layer:
         """A new layer like the template, whose weights are to be set."""
-        return self._copy(self.config)
+        config = self.config
+        if name is not None:
+            config = {**config, "config": {**config["config"], "name": name}}
+        return self._copy(config)
 
     def _copy(self, config: dict) -> keras.layers.Layer:
         try:
@@ -81,6 +84,10 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
     except TypeError:
         return lambda block: source()
     return source
+
+
+def _classes(layer: keras.layers.Layer) -> dict[str, type]:
+    return {type(inner).__name__: type(inner) for inner in _inside(layer)}
 
 
 def _inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -121,9 +128,10 @@ def derived_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence([abs(n) for n in numbers]).generate_state(1)[0] >> 1)
 
 
-def check_same_kind(first: keras.layers.Layer, other: keras.layers.Layer, block: int) -> None:
-    """Refuses a layer that computes something else with its weights than the first one does."""
-    ours, theirs = _architecture(first), _architecture(other)
+def check_same_kind(first: dict, other: keras.layers.Layer, block: int) -> None:
+    """Refuses a layer that computes something else with its weights than one of a configuration."""
+    ours = _architecture(first)
+    theirs = _architecture(keras.saving.serialize_keras_object(other))
     if ours == theirs:
         return
     path, one, two = _difference(ours, theirs)
@@ -134,8 +142,8 @@ def check_same_kind(first: keras.layers.Layer, other: keras.layers.Layer, block:
     )
 
 
-def _architecture(layer: keras.layers.Layer) -> Any:
-    """The configuration without names, seeds, initial values and shapes of inputs."""
+def _architecture(config: dict) -> Any:
+    """A configuration without names, seeds, initial values and shapes of inputs."""
     names: dict[str, str] = {}
 
     def collect(value: Any) -> None:
@@ -159,7 +167,6 @@ def _architecture(layer: keras.layers.Layer) -> Any:
             return [walk(x) for x in value]
         return names.get(value, value) if isinstance(value, str) else value
 
-    config = keras.saving.serialize_keras_object(layer)
     collect(config)
     return walk(config)
 

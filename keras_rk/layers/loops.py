@@ -154,7 +154,7 @@ def assigns_in_place() -> bool:
 def check_stackable(layer: keras.layers.Layer) -> None:
     """Refuses a layer whose weights Keras cannot put others in the place of."""
     native = keras.layers.TorchModuleWrapper
-    modules = getattr(layer, "modules", tuple)()
+    modules = layer.modules() if hasattr(layer, "modules") else ()
     if isinstance(layer, native) or any(isinstance(module, native) for module in modules):
         raise ValueError(
             "RKStack cannot put weights into a `torch.nn.Module`, which reads its own: use Keras "
@@ -293,7 +293,8 @@ class _TracedScan:
         rows: Iterator = (
             zip(*columns, strict=True) if columns else itertools.repeat((), self.length)
         )
-        collected, saved = [], []
+        collected: list = []
+        saved: list = []
         for x in rows:
             results = self.traced.forward(*values, *x, *constants)
             values = [value.contiguous() for value in results[:a]]
@@ -377,8 +378,8 @@ def _scan_torch(
         return flatten(body(pack(carry, values[:a]), *x))
 
     def direct(*values: Any) -> list:
-        arguments = pack((carry, xs, constants), values)
-        return flatten(_scan_in_python(body, *arguments, length, outputs))
+        start, columns, fixed = pack((carry, xs, constants), values)
+        return flatten(_scan_in_python(body, start, columns, fixed, length, outputs))
 
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
     if any(x.is_meta for x in inputs):  # Keras asks for shapes: those of one iteration

@@ -129,6 +129,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         super().__init__(*method, layer=layer, **kwargs)
         self._dt, self._exact_dt = step_size(dt)
         self._integration = self._new_integration()
+        self._overwritten: frozenset[int] = frozenset()  # weights that f assigns to
 
     @property
     def length(self) -> int:
@@ -145,14 +146,18 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             self._integration = self._new_integration()
         field = self.field(self.layer, args, kwargs, mask, training)
         effects = None
-        if self.steps > 1 or loops.assigns_in_place():
+        if self.steps > 1:
             effects = self._integration.effects(field, y)
             effects = effects.owning(len(field.variables), len(effects.foreign))
             field = field.owning(effects.foreign)
-        before = field.read(effects.written if effects else ())
+        before = field.read(effects.written if effects else self._overwritten)
         solution = self._integration.solve(
             field, y, before, effects=effects, path=self.return_states
         )
+        overwritten = field.changed_weights(solution.state, before)
+        if loops.assigns_in_place() and not self._overwritten.issuperset(overwritten):
+            self._overwritten |= overwritten  # f was seen doing so for the first time
+            return self.advance(y, args, kwargs, mask, training)
         field.write(solution.state, before)
         return solution.y, solution.path, solution.loss
 

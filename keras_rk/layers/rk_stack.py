@@ -12,7 +12,14 @@ from keras import ops
 
 from keras_rk.layers import loops
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
-from keras_rk.layers.blocks import BlockMaker, check_built, check_same_kind, method_of, split_blocks
+from keras_rk.layers.blocks import (
+    BlockMaker,
+    check_built,
+    check_same_kind,
+    derived_seed,
+    method_of,
+    split_blocks,
+)
 from keras_rk.layers.inputs import evaluate
 from keras_rk.layers.integration import Integration, cast_like, total
 from keras_rk.layers.method_layer import MethodLayer, check_derivative
@@ -85,7 +92,7 @@ class RKStack(MethodLayer):
         seed: the seed from which the seeds of the blocks are derived where `layer` and `after` name
             none. Seeds that they name (`Dropout(0.5, seed=3)`) become different ones for each
             block in any case, derived from the seed and the block. With None, Keras draws them
-            (`keras.utils.set_random_seed` makes that reproducible).
+            (`keras.utils.set_random_seed` makes that reproducible). A factory chooses seeds itself.
         order: an order that the method must be proved to have.
         require: what must be proved before anything is built, as in `RKResidual`.
         state: what becomes of non-trainable state in f over the evaluations in a block, as in
@@ -163,7 +170,8 @@ class RKStack(MethodLayer):
         self._layer = StackedLayer(BlockMaker(layer, self.seed, "layer"))
         self._after: StackedLayer | None = None
         if after is not None:
-            self._after = StackedLayer(BlockMaker(after, self.seed, "after"))
+            other_seed = None if self.seed is None else derived_seed(self.seed, self.depth)
+            self._after = StackedLayer(BlockMaker(after, other_seed, "after"))
         self.supports_jit = all(part.template.supports_jit for part in self._parts)
         if not self.trainable:
             self.trainable = False  # what is inside, too
@@ -321,7 +329,7 @@ class RKStack(MethodLayer):
     def _single(self, block: int) -> keras.layers.Layer:
         dts = self.dt if isinstance(self.dt, tuple) else (self.dt,) * self.depth
         layer = RKResidual(
-            self._layer.copy_of_block(block, self._build_f),
+            self._layer.maker.copy(),
             self.tableau,
             dts[block],
             self.steps,
@@ -332,9 +340,12 @@ class RKStack(MethodLayer):
             dtype=self.dtype_policy,
         )
         layer.build_like(self)
+        self._layer.set_block(block, layer.layer)
         if self._after is None:
             return layer
-        after = self._after.copy_of_block(block, self._build_after)
+        after = self._after.maker.copy(name=f"{self.name}_{block}_after")
+        self._build_after(after)
+        self._after.set_block(block, after)
         name = f"{self.name}_{block}_and_after"
         return keras.Sequential([keras.Input(batch_shape=self._built_for), layer, after], name=name)
 
@@ -362,13 +373,13 @@ class RKStack(MethodLayer):
         else:
             like = None
         check_built([*layers, *(after or ())])
-        for parts in (layers, after or ()):
+        for parts in (layers, after or []):
             for block, layer in enumerate(parts):
-                check_same_kind(parts[0], layer, block)
+                check_same_kind(keras.saving.serialize_keras_object(parts[0]), layer, block)
         stack = cls(layers[0], len(layers), after=after[0] if after else None, **kwargs)
         stack._layer.existing = list(layers)
         if stack._after is not None:
-            stack._after.existing = list(after)
+            stack._after.existing = list(after or ())
         if like is not None:
             stack.build_like(like)
         return stack

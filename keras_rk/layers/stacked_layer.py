@@ -52,10 +52,11 @@ class StackedLayer:
         unfrozen.trainable = True
         kinds = [variable.trainable for variable in own_variables(unfrozen)]
         columns = zip(*map(own_variables, layers), strict=True)
-        for variable, trainable, values in zip(
-            own_variables(self.template), kinds, columns, strict=True
-        ):
-            self.variables.append(_stacked_variable(owner, variable, trainable, values))
+        rows = zip(own_variables(self.template), kinds, columns, strict=True)
+        for place, (variable, trainable, values) in enumerate(rows):
+            # PyTorch's `zero_grad` finds weights by name, so each name occurs once in a stack.
+            name = f"{self.maker.argument}_{place}_{variable.name}"
+            self.variables.append(_stacked_variable(owner, name, variable, trainable, values))
         self.existing = []
         self.note_flags()
 
@@ -90,18 +91,16 @@ class StackedLayer:
         """The stacked variables that evaluations assign to."""
         return tuple(self.variables[place] for place in effects.written)
 
-    def copy_of_block(self, block: int, build_one: Callable[[Any], None]) -> keras.layers.Layer:
-        """A layer of its own with the weights and the state of one block."""
-        layer = self.maker.copy()
-        build_one(layer)
+    def set_block(self, block: int, layer: keras.layers.Layer) -> None:
+        """Gives a layer of the same kind the weights and the state of one block."""
         for variable, stacked in zip(own_variables(layer), self.variables, strict=True):
             variable.assign(ops.convert_to_tensor(stacked.value)[block])
             variable.trainable = stacked.trainable
-        return layer
 
 
 def _stacked_variable(
     owner: keras.layers.Layer,
+    name: str,
     variable: keras.Variable,
     trainable: bool,
     values: Sequence[keras.Variable],
@@ -113,7 +112,7 @@ def _stacked_variable(
         trainable=trainable,
         autocast=False,
         aggregation=variable.aggregation,
-        name="_".join(variable.path.split("/")[-2:]),
+        name=name,
     )
     stacked.regularizer = per_block_regularizer(variable.regularizer)
     stacked.constraint = per_block_constraint(variable.constraint)

@@ -6,7 +6,7 @@ function serves a Python loop, a backend's loop, and rematerialisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,9 +153,16 @@ class VectorField:
             unwritten = id(variable) not in scope.written
             yield old if unwritten else value if trainable else ops.stop_gradient(value)
 
-    def read(self, written: Sequence[int] = ()) -> tuple:
+    def read(self, written: Collection[int] = ()) -> tuple:
         """The present values of f's variables, of which those at `written` will be assigned to."""
         return tuple(loops.value(v, place in written) for place, v in enumerate(self.variables))
+
+    def changed_weights(self, state: Sequence[Any], previous: Sequence[Any]) -> frozenset[int]:
+        """The positions of the trainable variables that have changed since `previous`."""
+        changes = zip(self.trainable, state, previous, strict=True)
+        return frozenset(
+            n for n, (weight, new, old) in enumerate(changes) if weight and new is not old
+        )
 
     def write(self, state: Sequence[Any], previous: Sequence[Any]) -> None:
         """Assigns what has changed since `previous`."""
