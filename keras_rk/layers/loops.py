@@ -252,14 +252,14 @@ class _Traced:
     Attributes:
         forward: inputs -> outputs, and the values that `backward` needs.
         backward: those values, and a gradient for each of `differentiable` -> a gradient for
-            each of `with_gradient`; none without gradients.
+            each of `with_gradient`.
         length: how many outputs there are.
         differentiable, with_gradient: positions of outputs and of inputs.
         is_random: whether a second run would not compute the same.
     """
 
     forward: Callable[..., Sequence[Any]]
-    backward: Callable[..., Sequence[Any]] | None
+    backward: Callable[..., Sequence[Any]]
     length: int
     differentiable: tuple[int, ...]
     with_gradient: tuple[int, ...]
@@ -288,8 +288,8 @@ class _TracedScan:
         import torch
 
         a, b = self.carried, self.carried + self.sliced
-        inputs = [x.contiguous() for x in inputs]
-        values, columns, constants = inputs[:a], [x.unbind(0) for x in inputs[a:b]], inputs[b:]
+        given = [x.contiguous() for x in inputs]
+        values, columns, constants = given[:a], [x.unbind(0) for x in given[a:b]], given[b:]
         rows: Iterator = (
             zip(*columns, strict=True) if columns else itertools.repeat((), self.length)
         )
@@ -389,8 +389,8 @@ def _scan_torch(
     traced = _lookup(traces, key, step, first, a)
     if traced is None:
         return _scan_in_python(body, carry, xs, constants, length, outputs)
-    results = _run(_TracedScan(traced, direct, length, a, b - a), inputs)
-    return pack(carry, results[:a]), pack(outputs, results[a:])
+    ran = _run(_TracedScan(traced, direct, length, a, b - a), inputs)
+    return pack(carry, ran[:a]), pack(outputs, ran[a:])
 
 
 def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int) -> _Traced | None:
@@ -456,7 +456,7 @@ def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _
     with_gradient = tuple(place for place, need in enumerate(needs) if need)
     return _Traced(
         forward,
-        backward if differentiable else None,
+        backward,
         len(outputs),
         differentiable,
         with_gradient,
@@ -566,7 +566,7 @@ def _compiled(
 def _run(scan: _TracedScan, inputs: Sequence[Any]) -> Sequence[Any]:
     import torch
 
-    if scan.traced.backward is None:
+    if not scan.traced.differentiable:
         with torch.no_grad():
             return scan.forward(inputs)[0]
     return _autograd_scan().apply(scan, *inputs)
