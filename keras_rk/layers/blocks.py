@@ -26,28 +26,28 @@ class BlockMaker:
         self.seed = seed
         self.argument = argument
         is_layer = isinstance(source, keras.layers.Layer)
-        self.factory = None if is_layer else _factory(source, argument)
-        if self.factory is None:
-            self.config = keras.saving.serialize_keras_object(source)
-            self.custom_objects = _classes(source)
-        self.template = self.make(0)
-        if self.factory is not None:
-            self.config = keras.saving.serialize_keras_object(self.template)
-            self.custom_objects = _classes(self.template)
+        self.factory: Any = None if is_layer else _factory(source, argument)
+        example = source if self.factory is None else self._made_by_factory(0)
+        self.config = configuration(example, argument)
+        self.custom_objects = {type(layer).__name__: type(layer) for layer in _inside(example)}
+        self.template = self.make(0) if self.factory is None else example
 
     def make(self, block: int) -> keras.layers.Layer:
         """A new layer for the block, with initial weights of its own."""
         if self.factory is None:
             return self._copy(with_seeds(self.config, self.seed, block))
-        layer = self.factory(block)
-        if not isinstance(layer, keras.layers.Layer):
-            raise ValueError(
-                f"A factory given as `{self.argument}` must return a Keras layer. "
-                f"Received: {layer!r} (of type {type(layer).__name__}) for block {block}."
-            )
-        if block > 0:
-            check_same_kind(self.config, layer, block)
+        layer = self._made_by_factory(block)
+        check_same_kind(self.config, layer, block)
         return layer
+
+    def _made_by_factory(self, block: int) -> keras.layers.Layer:
+        layer = self.factory(block)
+        if isinstance(layer, keras.layers.Layer):
+            return layer
+        raise ValueError(
+            f"A factory given as `{self.argument}` must return a Keras layer. "
+            f"Received: {layer!r} (of type {type(layer).__name__}) for block {block}."
+        )
 
     def copy(self, name: str | None = None) -> keras.layers.Layer:
         """A new layer like the template, whose weights are to be set."""
@@ -62,14 +62,25 @@ class BlockMaker:
                 deepcopy(config), custom_objects=self.custom_objects, safe_mode=False
             )
         except Exception as error:
-            raise ValueError(
-                f"`{self.argument}` must be a layer that can be made again from its configuration, "
-                "once for each block: register its class with "
-                "`@keras.saving.register_keras_serializable()` and give it `get_config`, or pass a "
-                "function that makes the layer of a block: `lambda block: MyLayer(...)`. "
-                f"Received: a layer of type {config.get('class_name')}, and making it again failed "
-                f"with {type(error).__name__}: {error}"
-            ) from error
+            raise ValueError(_not_made_again(self.argument, config["class_name"], error)) from error
+
+
+def configuration(layer: keras.layers.Layer, argument: str) -> dict:
+    """What Keras makes a layer like this one from."""
+    try:
+        return keras.saving.serialize_keras_object(layer)
+    except Exception as error:
+        raise ValueError(_not_made_again(argument, type(layer).__name__, error)) from error
+
+
+def _not_made_again(argument: str, kind: str, error: Exception) -> str:
+    return (
+        f"`{argument}` of a stack must be a layer that can be made again from its configuration, "
+        "also where a factory makes it: give its class `get_config`, with arguments that Keras can "
+        "save, and register it with `@keras.saving.register_keras_serializable()`. "
+        f"Received: a layer of type {kind}; making it again failed with "
+        f"{type(error).__name__}: {error}"
+    )
 
 
 def _factory(source: Any, argument: str) -> Callable[[int], Any]:
@@ -84,10 +95,6 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
     except TypeError:
         return lambda block: source()
     return source
-
-
-def _classes(layer: keras.layers.Layer) -> dict[str, type]:
-    return {type(inner).__name__: type(inner) for inner in _inside(layer)}
 
 
 def _inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -131,7 +138,7 @@ def derived_seed(*numbers: int) -> int:
 def check_same_kind(first: dict, other: keras.layers.Layer, block: int) -> None:
     """Refuses a layer that computes something else with its weights than one of a configuration."""
     ours = _architecture(first)
-    theirs = _architecture(keras.saving.serialize_keras_object(other))
+    theirs = _architecture(configuration(other, "layer"))
     if ours == theirs:
         return
     path, one, two = _difference(ours, theirs)
@@ -174,7 +181,7 @@ def _architecture(config: dict) -> Any:
 def _difference(one: Any, two: Any, path: str = "") -> tuple[str, Any, Any]:
     """Where two configurations differ first, and what stands there in each."""
     if isinstance(one, dict) and isinstance(two, dict):
-        for key in dict.fromkeys([*one, *two]):
+        for key in sorted({*one, *two}, key=lambda key: (key != "class_name", key)):
             if one.get(key) != two.get(key):
                 return _difference(one.get(key), two.get(key), f"{path}.{key}" if path else key)
     if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):

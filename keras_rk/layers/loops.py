@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import RLock
@@ -149,6 +150,15 @@ def value(variable: keras.Variable, written: bool = False) -> Any:
 def assigns_in_place() -> bool:
     """Whether assigning to a variable spoils the gradient of what was computed from it."""
     return keras.backend.backend() == "torch" and not _is_dynamo_compiling()
+
+
+def outside_graph() -> AbstractContextManager:
+    """Where variables have values at once, also while a graph is being made."""
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    return tf.init_scope()
 
 
 def check_stackable(layer: keras.layers.Layer) -> None:

@@ -16,6 +16,7 @@ from keras_rk.layers.blocks import (
     BlockMaker,
     check_built,
     check_same_kind,
+    configuration,
     derived_seed,
     method_of,
     split_blocks,
@@ -64,7 +65,7 @@ class RKStack(MethodLayer):
     >>> model = keras.Sequential([keras.Input((8,)), stack, keras.layers.Dense(1)])
     >>> model.predict(np.ones((3, 8)), verbose=0).shape
     (3, 1)
-    >>> stack.weights[0].shape
+    >>> tuple(stack.weights[0].shape)
     (50, 8, 8)
 
     The blocks as single layers, and single layers as a stack:
@@ -209,9 +210,10 @@ class RKStack(MethodLayer):
 
     def build(self, input_shape: Any) -> None:
         self._built_for = input_shape
-        self._layer.build(self, self.depth, self._build_f)
-        if self._after is not None:
-            self._after.build(self, self.depth, self._build_after)
+        with loops.outside_graph():
+            self._layer.build(self, self.depth, self._build_f)
+            if self._after is not None:
+                self._after.build(self, self.depth, self._build_after)
         self.built = True
 
     def _build_f(self, layer: keras.layers.Layer) -> None:
@@ -300,6 +302,11 @@ class RKStack(MethodLayer):
     def _new_integration(self) -> None:
         dtype = self._state_dtype
         plans = [stage_plan(self.tableau, dt, dtype) for dt in self._exact_dts]
+        if len({len(plan.factors) for plan in plans}) > 1:
+            raise ValueError(
+                f"`dt` times the coefficients must not round to zero in {dtype} for one block and "
+                f"not for another. Received: dt={self.dt}."
+            )
         self._integration = Integration(plans[0], self.steps, self.loop)
         self._factors = None
         if len(plans) > 1:
@@ -375,7 +382,7 @@ class RKStack(MethodLayer):
         check_built([*layers, *(after or ())])
         for parts in (layers, after or []):
             for block, layer in enumerate(parts):
-                check_same_kind(keras.saving.serialize_keras_object(parts[0]), layer, block)
+                check_same_kind(configuration(parts[0], "layers"), layer, block)
         stack = cls(layers[0], len(layers), after=after[0] if after else None, **kwargs)
         stack._layer.existing = list(layers)
         if stack._after is not None:

@@ -40,8 +40,8 @@ class StackedLayer:
         self, owner: keras.layers.Layer, depth: int, build_one: Callable[[Any], None]
     ) -> None:
         """Creates the stacked variables of `owner`, with initial values block by block."""
-        build_one(self.template)
         loops.check_stackable(self.template)
+        build_one(self.template)
         layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
         for layer in layers:
             if not self.existing and layer is not self.template:
@@ -125,8 +125,12 @@ def _stacking(variables: Sequence[keras.Variable]) -> Callable[..., Any]:
     """An initializer that stacks the values which the variables have when it is called."""
 
     def initializer(shape: Any, dtype: Any = None) -> Any:
-        values = [ops.convert_to_numpy(variable.value) for variable in variables]
-        return ops.convert_to_tensor(np.stack(values), dtype=dtype)
+        values = [variable.value for variable in variables]
+        try:
+            stacked = np.stack([ops.convert_to_numpy(value) for value in values])
+        except Exception:  # values without numbers, while Keras looks for shapes
+            stacked = ops.stack(values)
+        return ops.convert_to_tensor(stacked, dtype=dtype)
 
     return initializer
 

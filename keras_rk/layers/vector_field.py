@@ -199,11 +199,13 @@ class _FieldScope(keras.StatelessScope):
         return value
 
     def add_update(self, update: tuple) -> None:
-        super().add_update(update)
-        variable, _ = update
+        variable, value = update
+        if isinstance(value, keras.Variable):  # what it holds now, not what it will hold later
+            value = ops.convert_to_tensor(value.value)
+        super().add_update((variable, value))
         self.written.add(id(variable))
         if id(variable) not in self._own:
-            self.foreign[id(variable)] = update
+            self.foreign[id(variable)] = (variable, value)
 
     def __exit__(self, *error: Any) -> None:
         """Leaves the losses of f alive as long as the scope around this one.
