@@ -71,6 +71,27 @@ def noisy():
 STATEFUL = [batch_normalized, dropped_out, noisy]
 
 
+class Chain(keras.layers.Layer):
+    """Layers called one after another, each with the same further inputs."""
+
+    def __init__(self, chain, **kwargs):
+        super().__init__(**kwargs)
+        self.chain = list(chain)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, y, *args, training=None, **kwargs):
+        for layer in self.chain:
+            y = layer(y, *args, training=training, **kwargs)
+        return y
+
+
+def assert_same_blocks(stack, layers):
+    """Weights and state of each block are those of a single layer, to float32's accuracy."""
+    for block, layer in zip(stack.unstack(), layers, strict=True):
+        assert_same_variables(block, layer)
+
+
 class NativeDense(keras.layers.Layer):
     """tanh(y W + b) in the backend's own operations.
 
@@ -123,25 +144,57 @@ def unrolled(f, y, tableau, dt, steps=1):
     return y
 
 
-def gradients(function, layer, x):
+# Ways to execute: "eager" is what calling a layer does; PyTorch traces a loop by itself.
+MODES = {"tensorflow": ["eager", "graph", "jit"], "jax": ["eager", "jit"], "torch": ["eager"]}
+MODES = MODES[BACKEND]
+
+
+def call_in(mode, layer, *inputs, **kwargs):
+    """`layer(*inputs, **kwargs)`, executed in one of `MODES`; state is updated in all of them."""
+    inputs = [ops.convert_to_tensor(x) for x in inputs]
+    if mode == "eager":
+        return layer(*inputs, **kwargs)
+    if BACKEND == "tensorflow":
+        return _tf_function(lambda *inputs: layer(*inputs, **kwargs), mode)(*inputs)
+    import jax
+
+    variables = layer.trainable_variables, layer.non_trainable_variables
+    pure = jax.jit(lambda *values: layer.stateless_call(*values, **kwargs))
+    result, state = pure(*([v.value for v in part] for part in variables), *inputs)
+    for variable, value in zip(variables[1], state, strict=True):
+        variable.assign(value)
+    return result
+
+
+def _tf_function(function, mode):
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=mode == "jit")
+
+
+def gradients(function, layer, x, mode="eager"):
     """d function(x) / d x and d function(x) / d w for the trainable weights w of `layer`.
 
     `function` maps a tensor to a scalar tensor and reads the weights of `layer`.
     """
-    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND](function, layer, x)
+    compute = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND]
+    return compute(function, layer, x, mode)
 
 
-def _tensorflow(function, layer, x):
+def _tensorflow(function, layer, x, mode):
     import tensorflow as tf
 
-    x = tf.Variable(x)
-    with tf.GradientTape() as tape:
-        value = function(x)
-    results = tape.gradient(value, [x, *(w.value for w in layer.trainable_weights)])
-    return [numpy(result) for result in results]
+    def compute(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return tape.gradient(value, [x, *(w.value for w in layer.trainable_weights)])
+
+    run = compute if mode == "eager" else _tf_function(compute, mode)
+    return [numpy(result) for result in run(tf.convert_to_tensor(x))]
 
 
-def _jax(function, layer, x):
+def _jax(function, layer, x, mode):
     import jax
 
     weights = layer.trainable_weights
@@ -151,11 +204,13 @@ def _jax(function, layer, x):
             return function(x)
 
     values = [w.value for w in weights]
-    dx, dw = jax.grad(scalar, argnums=(0, 1))(ops.convert_to_tensor(x), values)
+    gradient = jax.grad(scalar, argnums=(0, 1))
+    run = gradient if mode == "eager" else jax.jit(gradient)
+    dx, dw = run(ops.convert_to_tensor(x), values)
     return [numpy(dx), *(numpy(d) for d in dw)]
 
 
-def _torch(function, layer, x):
+def _torch(function, layer, x, mode):
     import torch
 
     x = torch.as_tensor(x).clone().detach().requires_grad_()

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_rk import Tableau
-from keras_rk.layers import RKResidual
+from keras_rk.layers import RKResidual, RKStack
 
 IRRATIONAL = Tableau([[], ["sqrt(2)/2"]], ["1 - sqrt(2)/2", "sqrt(2)/2"], name="irrational")
 
@@ -77,15 +77,57 @@ def nested():
     return keras.Sequential([keras.Input((3,)), RKResidual(inner, "rk38", "0.1", 3)])
 
 
+def stacked():
+    f = keras.Sequential([keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3)])
+    after = keras.layers.BatchNormalization()
+    return keras.Sequential(
+        [keras.Input((3,)), RKStack(f, 3, "rk4", [0.5, "1/3", -1], 2, after=after)]
+    )
+
+
+def stacked_factory():
+    def make(block):
+        initializer = keras.initializers.GlorotUniform(seed=block)
+        return keras.layers.Dense(3, activation="tanh", kernel_initializer=initializer)
+
+    y = keras.Input((3,))
+    return keras.Model(y, RKStack(make, 3, IRRATIONAL, "0.1", return_states=True)(y))
+
+
+def stacked_recurrent():
+    y = keras.Input((None, 3))
+    f = keras.layers.LSTM(3, return_sequences=True)
+    return keras.Model(y, RKStack(f, 2, "midpoint")(keras.layers.Masking()(y)))
+
+
+def stacked_conditioned():
+    y, context = keras.Input((3,)), keras.Input((2,))
+    return keras.Model([y, context], RKStack(Conditioned(), 2, "rk4")(y, context=context))
+
+
 MODELS = {
     model.__name__: model
-    for model in (named, custom, convolutional, recurrent, attention, conditioned, nested)
+    for model in (
+        named,
+        custom,
+        convolutional,
+        recurrent,
+        attention,
+        conditioned,
+        nested,
+        stacked,
+        stacked_factory,
+        stacked_recurrent,
+        stacked_conditioned,
+    )
 }
 SHAPES = {
     "convolutional": [(2, 4, 5, 2)],
     "recurrent": [(2, 4, 3)],
     "attention": [(2, 5, 4)],
     "conditioned": [(2, 3), (2, 2)],
+    "stacked_recurrent": [(2, 4, 3)],
+    "stacked_conditioned": [(2, 3), (2, 2)],
 }
 
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras.src.testing import TestCase
 
-from keras_rk.layers import RKResidual
+from keras_rk.layers import RKResidual, RKStack
 from tests.keras_helpers import dense
 
 
@@ -63,5 +63,51 @@ def test_run_layer_test_with_a_custom_tableau():
         },
         input_shape=(2, 4),
         expected_output_shape=(2, 4),
+        supports_masking=True,
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_run_layer_test_of_a_stack(name):
+    make, shape, trainable, non_trainable, seeds, losses = CASES[name]
+    TestCase().run_layer_test(
+        RKStack,
+        init_kwargs={"layer": make(), "depth": 3, "tableau": "heun2", "dt": ["1/2", 1, 2]},
+        input_shape=shape,
+        expected_output_shape=shape,
+        expected_num_trainable_weights=trainable,
+        # The states of seeds are stacked, too: they are variables, and no generators.
+        expected_num_non_trainable_weights=non_trainable + seeds,
+        expected_num_seed_generators=0,
+        expected_num_losses=losses,
+        supports_masking=True,
+        run_training_check=trainable > 0,
+    )
+
+
+STACKS = {
+    # name: arguments, trainable and non-trainable weights
+    "batch normalization after": ({"after": keras.layers.BatchNormalization}, 4, 2),
+    "layer normalization after": ({"after": keras.layers.LayerNormalization, "dt": [1, 2]}, 4, 0),
+    "several steps": ({"steps": 2, "dt": [1, "-1/3"]}, 2, 0),
+    "one block": ({"depth": 1, "seed": 3}, 2, 0),
+}
+
+
+@pytest.mark.parametrize("return_states", [False, True], ids=["state", "states"])
+@pytest.mark.parametrize("name", STACKS)
+def test_run_layer_test_of_a_stack_with_arguments(name, return_states):
+    arguments, trainable, non_trainable = STACKS[name]
+    kwargs = {"layer": dense(4), "depth": 2, "tableau": "heun2", **arguments}
+    if "after" in kwargs:
+        kwargs["after"] = kwargs["after"]()
+    states = (kwargs["depth"] + 1,) if return_states else ()
+    TestCase().run_layer_test(
+        RKStack,
+        init_kwargs={**kwargs, "return_states": return_states},
+        input_shape=(2, 4),
+        expected_output_shape=(2, *states, 4),
+        expected_num_trainable_weights=trainable,
+        expected_num_non_trainable_weights=non_trainable,
         supports_masking=True,
     )

@@ -95,6 +95,12 @@ def test_loaded_coefficients_are_exact(saved, writer):
     assert layer.dt == -0.1
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+def test_loaded_step_sizes_of_blocks_are_exact(saved, writer):
+    (stack,) = keras.models.load_model(saved(writer) / "stacked.keras").layers
+    assert stack.dt == (0.5, "1/3", -1)
+
+
 def test_state_and_trained_weights_survive(tmp_path):
     f = keras.Sequential([dense(3), keras.layers.BatchNormalization()])
     model = keras.Sequential([keras.Input((3,)), RKResidual(f, "rk4"), keras.layers.Dense(1)])

@@ -7,6 +7,7 @@ import csv
 import importlib
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -101,6 +102,28 @@ def test_data_is_that_of_the_seed():
     assert np.abs(spirals.paper_data(3)[0] - spirals.paper_data(4)[0]).max() > 1
 
 
+def test_every_epoch_has_all_points_in_an_order_of_its_own(monkeypatch):
+    x = np.arange(70, dtype="float32")[:, None]
+    data = spirals.batches(x, x, seed=0)
+    taken = []
+    take = type(data).__getitem__
+
+    def take_and_note(self, index):
+        taken.append(take(self, index))
+        return taken[-1]
+
+    monkeypatch.setattr(type(data), "__getitem__", take_and_note)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", **spirals.compile_options(BACKEND))
+    model.fit(data, epochs=3, shuffle=False, verbose=0)
+    assert all(np.array_equal(x, y) for x, y in taken)
+    taken = [x[:, 0].tolist() for x, _ in taken[-9:]]
+    assert [len(batch) for batch in taken] == 3 * [32, 32, 6]
+    epochs = [[*taken[i], *taken[i + 1], *taken[i + 2]] for i in (0, 3, 6)]
+    assert [sorted(epoch) for epoch in epochs] == 3 * [x[:, 0].tolist()]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+
+
 # ------------------------------------------------------------------------------------ networks
 
 
@@ -109,6 +132,48 @@ def test_all_networks_have_equally_many_weights(network):
     model = spirals.build(network, depth=3, dt=1.0, activation="tanh")
     lift, block, output = 2 * 8 + 8, 8 * 8 + 8 + 4 * 8, 8 + 1
     assert model.count_params() == lift + 3 * block + output
+
+
+def built(network):
+    keras.utils.set_random_seed(3)
+    return spirals.build(network, depth=3, dt=1.0, activation="tanh")
+
+
+@pytest.mark.parametrize("network", spirals.NETWORKS[1:])
+def test_all_networks_start_from_the_same_weights(network):
+    expected = built("standard").get_weights()
+    assert np.std(expected[2], axis=0).min() > 0  # the blocks differ
+    for ours, theirs in zip(built(network).get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def one_layer_after_another(network, weights):
+    """The standard or the residual network without RKStack, with these weights."""
+    x = keras.Input((2,))
+    y = keras.layers.Dense(8)(x)
+    for _ in range(3):
+        f_of_y = keras.layers.Dense(8, activation="tanh")(y)
+        y = keras.layers.BatchNormalization()(f_of_y if network == "standard" else y + f_of_y)
+    model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid")(y))
+    lift, blocks, output = weights[:2], weights[2:-2], weights[-2:]
+    model.set_weights([*lift, *(weight[n] for n in range(3) for weight in blocks), *output])
+    return model
+
+
+@pytest.mark.parametrize("network", ["standard", "residual"])
+def test_standard_and_residual_networks_are_plain_keras_layers(network):
+    model = built(network)
+    plain = one_layer_after_another(network, model.get_weights())
+    x, labels = (array[::20] for array in spirals.paper_data(0)[:2])
+    losses = []
+    for trained in (model, plain):
+        options = spirals.compile_options(BACKEND) if trained is model else {}
+        trained.compile(optimizer="adam", loss="binary_crossentropy", **options)
+        fitted = trained.fit(x, labels, batch_size=25, epochs=2, shuffle=False, verbose=0)
+        losses.append(fitted.history["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    outputs = plain.predict(x, verbose=0)
+    np.testing.assert_allclose(model.predict(x, verbose=0), outputs, rtol=1e-3)
 
 
 # ------------------------------------------------------------------------------------ one run
@@ -258,6 +323,16 @@ def test_files_are_replaced_whole_or_not_at_all(tmp_path):
 
 
 # -------------------------------------------------------------------------------- command line
+
+
+def test_it_trains_the_papers_networks_by_default():
+    args = spirals.arguments([])
+    assert (args.depth, args.epochs, args.dt, args.seed) == (50, 200, 1.0, 0)
+    assert tuple(args.networks) == spirals.NETWORKS
+
+
+def test_an_epoch_is_executed_in_one_go():
+    assert math.ceil(len(spirals.paper_data(0)[0]) / spirals.BATCH) == spirals.BATCHES
 
 
 @pytest.mark.parametrize(
