@@ -118,7 +118,7 @@ BUILT_FROM = {
     ),
     "not reproducible": (
         lambda: {"layer": Opaque(np.tanh)},
-        r"must be a layer that can be made again from its configuration.*lambda block: MyLayer",
+        r"can be made again from its configuration, also where a factory makes it.*type Opaque",
     ),
 }
 

@@ -61,8 +61,10 @@ def test_training_lowers_the_loss(name, how):
         assert not np.isclose(old, numpy(variable)).any(axis=tuple(range(1, old.ndim))).all()
 
 
-@pytest.mark.parametrize("after", [None, keras.layers.BatchNormalization])
-@pytest.mark.parametrize("name", ["dense", "batch norm", "dropout"])
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [("dense", None), ("dropout", None), ("batch norm", keras.layers.BatchNormalization)],
+)
 def test_three_steps_of_sgd_equal_those_of_the_single_layers(name, after):
     stack = stacked(name, dt=[0.5, 1, "1/3"], after=after and after(momentum=0.5))
     layers = stack.unstack()

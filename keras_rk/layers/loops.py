@@ -35,14 +35,18 @@ class Loop:
     """Runs loops, and remembers for each key what PyTorch has traced.
 
     A key names everything that the body depends on apart from its arguments.
+
+    Args:
+        jit_compile: whether PyTorch compiles what it has traced.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jit_compile: bool = False) -> None:
+        self.jit_compile = jit_compile
         self.traces: dict[Hashable, Any] = {}
-        self._compiled = False
+        self._compiled = jit_compile
 
     def __reduce__(self) -> tuple:  # a copy of a layer traces for itself
-        return Loop, ()
+        return Loop, (self.jit_compile,)
 
     def run(self, function: Callable[[Any], Any], y: Any) -> Any:
         """`function(y)`, in which loops occur.
@@ -59,7 +63,7 @@ class Loop:
         try:
             return function(y)
         finally:
-            self._compiled = False
+            self._compiled = self.jit_compile
 
     def scan(
         self,

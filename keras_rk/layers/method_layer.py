@@ -29,7 +29,7 @@ class MethodLayer(keras.layers.Layer):
     """
 
     tableau, steps, order, require = map(fixed, ("tableau", "steps", "order", "require"))
-    state, return_states = map(fixed, ("state", "return_states"))
+    state, return_states, jit_compile = map(fixed, ("state", "return_states", "jit_compile"))
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class MethodLayer(keras.layers.Layer):
         require: str,
         state: str,
         return_states: bool,
+        jit_compile: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,9 +48,10 @@ class MethodLayer(keras.layers.Layer):
         self._require = require
         self._state = one_of("state", state, STATES)
         self._return_states = truth("return_states", return_states)
+        self._jit_compile = truth("jit_compile", jit_compile)
         self.supports_masking = True
         self._further_inputs = FurtherInputs((), {})
-        self.loop = Loop()
+        self.loop = Loop(self.jit_compile)
 
     @property
     def length(self) -> int:
@@ -152,6 +154,7 @@ class MethodLayer(keras.layers.Layer):
             "require": self.require,
             "state": self.state,
             "return_states": self.return_states,
+            "jit_compile": self.jit_compile,
         }
 
     def get_build_config(self) -> dict[str, Any] | None:

@@ -63,6 +63,9 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             evaluations of f. `"shared"`: there is one state, which every evaluation sees and
             updates in turn; so batch normalization in f averages over all stages.
         return_states: whether to return y before the first step and after each one.
+        jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and
+            calls it again and again, without `torch.compile` for the rest of the model. JAX and
+            TensorFlow compile as the model does.
         **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
 
     Call arguments:
@@ -122,10 +125,11 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         require: str = "order",
         state: str = "shared",
         return_states: bool = False,
+        jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         layer = vector_field_layer(layer, type(self).__name__)
-        method = tableau, steps, order, require, state, return_states
+        method = tableau, steps, order, require, state, return_states, jit_compile
         super().__init__(*method, layer=layer, **kwargs)
         self._dt, self._exact_dt = step_size(dt)
         self._integration = self._new_integration()

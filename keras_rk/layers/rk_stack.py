@@ -99,6 +99,9 @@ class RKStack(MethodLayer):
         state: what becomes of non-trainable state in f over the evaluations in a block, as in
             `RKResidual`. Each block has its own state.
         return_states: whether to return y before the first block and after each one.
+        jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and
+            calls it again and again, without `torch.compile` for the rest of the model. JAX and
+            TensorFlow compile as the model does.
         **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
 
     Call arguments:
@@ -121,11 +124,13 @@ class RKStack(MethodLayer):
     as `Lamb`, `Adafactor` and `Muon`, whose updates depend on a variable's shape or norm.
 
     On PyTorch the loop traces a block once for each shape of the input: what f does in Python
-    apart from computing (printing, counting) happens only then, and what it chooses by values is
-    not traced but executed each time. `model.compile(jit_compile=True)` compiles one block and
-    calls it `depth` times. On TensorFlow, `jit_compile=True` is several times faster than without
-    it, also on a CPU, where Keras does not choose it by itself. JAX and TensorFlow executing
-    eagerly, and exporters, see a loop in Python.
+    apart from computing (printing, counting) happens only then, and attributes of f that change
+    after a call (a dropout rate) count only for shapes that are new. What f chooses by values is
+    not traced but executed each time. With `jit_compile=True`, of this layer or of `model.compile`,
+    one block is compiled and called `depth` times; the former is faster, since `torch.compile`
+    costs time at every Keras layer. On TensorFlow, `jit_compile=True` of `model.compile` is several
+    times faster than without it, also on a CPU, where Keras does not choose it by itself. JAX and
+    TensorFlow executing eagerly, and exporters, see a loop in Python.
 
     To freeze part of f, or to give it LoRA weights, do so before the stack is built, or freeze one
     of `stack.weights`; quantization needs the single layers. The arguments are fixed at
@@ -162,9 +167,11 @@ class RKStack(MethodLayer):
         require: str = "order",
         state: str = "shared",
         return_states: bool = False,
+        jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(tableau, steps, order, require, state, return_states, **kwargs)
+        method = tableau, steps, order, require, state, return_states, jit_compile
+        super().__init__(*method, **kwargs)
         self._depth = positive_integer("depth", depth)
         self._dt, self._exact_dts = block_step_sizes(dt, self.depth)
         self._seed = random_seed(seed)
