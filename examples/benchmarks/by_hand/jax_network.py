@@ -36,7 +36,7 @@ def loss_and_statistics(weights: dict, method: Method, x: jax.Array, labels: jax
         y = combine(y, method.update, derivatives)
         mean = y.mean(0)
         centred = y - mean
-        variance = (centred * centred).mean(0)  # jnp.var makes a step up to a quarter slower
+        variance = (centred * centred).mean(0)  # jnp.var takes longer
         y = centred * (w["gamma"] * jax.lax.rsqrt(variance + BN_EPSILON)) + w["beta"]
         return y, jax.lax.stop_gradient((mean, variance))
 

@@ -1,8 +1,9 @@
 """By hand in TensorFlow: a tf.while_loop over stacked variables, GradientTape, Adam by assignments.
 
-XLA compiles a step (an eighth of the time of the same loop in the graph executor), and a graph
-around it goes from batch to batch, for calling a compiled step from Python takes 0.4 ms. Reading
-a block's weights by `tf.gather` is as fast as from a TensorArray under XLA, and faster without.
+XLA compiles a step, which makes it several times faster than the same loop in the graph executor,
+and a graph around it goes from batch to batch, for calling a compiled step from Python takes 0.4
+ms. Reading a block's weights by `tf.gather` is as fast as from a TensorArray under XLA, and faster
+without. Fifty blocks written out are slower than a loop under XLA, and compile for longer.
 """
 
 from __future__ import annotations
