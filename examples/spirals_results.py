@@ -117,6 +117,7 @@ def draw_curves(records: list[Record], title: str) -> Any:
     figure = Figure(figsize=(14, 4.8), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(1, len(PANELS))
+    thickness = 1.0 if len(records[0]["history"]["loss"]) <= 60 else 0.6
     for axes, (curve, label) in zip(panels, PANELS, strict=True):
         for number, record in enumerate(records):
             values = record["history"][curve]
@@ -125,7 +126,7 @@ def draw_curves(records: list[Record], title: str) -> Any:
                 range(1, len(values) + 1),
                 values,
                 linestyle="--" if is_dashed else "-",
-                linewidth=1.7 if is_dashed else 2.7,
+                linewidth=thickness * (1.7 if is_dashed else 2.7),
                 zorder=3 if is_dashed else 2,
                 marker="o" if len(values) == 1 else None,
                 color=colors[number % len(colors)],
