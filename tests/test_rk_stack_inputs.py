@@ -69,6 +69,7 @@ def test_a_mask_reaches_every_block(make, steps, attached):
     np.testing.assert_array_equal(result[0, 2:], 0)  # does not move
 
 
+@pytest.mark.filterwarnings("ignore:.*does not support masking")  # its layers see it all the same
 def test_a_mask_reaches_attention_in_a_model():
     inputs = keras.Input((None, 3))
     stack = RKStack(attention(), 2, "heun2", after=keras.layers.LayerNormalization())

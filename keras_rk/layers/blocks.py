@@ -29,7 +29,9 @@ class BlockMaker:
         self.factory: Any = None if is_layer else _factory(source, argument)
         example = source if self.factory is None else self._made_by_factory(0)
         self.config = configuration(example, argument)
-        self.custom_objects = {type(layer).__name__: type(layer) for layer in _inside(example)}
+        self.custom_objects = {
+            type(layer).__name__: type(layer) for layer in layers_inside(example)
+        }
         self.template = self.make(0) if self.factory is None else example
 
     def make(self, block: int) -> keras.layers.Layer:
@@ -97,11 +99,11 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
     return source
 
 
-def _inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """A layer, and those that a model is made of."""
     children = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
     layers = [child for child in children if isinstance(child, keras.layers.Layer)]
-    return [layer, *(inner for child in layers for inner in _inside(child))]
+    return [layer, *(inner for child in layers for inner in layers_inside(child))]
 
 
 def with_seeds(config: Any, seed: int | None, block: int) -> Any:

@@ -165,11 +165,11 @@ def outside_graph() -> AbstractContextManager:
     return tf.init_scope()
 
 
-def check_stackable(layer: keras.layers.Layer) -> None:
-    """Refuses a layer whose weights Keras cannot put others in the place of."""
+def check_stackable(layer: keras.layers.Layer, inner: Sequence[keras.layers.Layer]) -> None:
+    """Refuses a layer, made of `inner` ones, whose weights Keras cannot replace by others."""
     native = keras.layers.TorchModuleWrapper
     modules = layer.modules() if hasattr(layer, "modules") else ()
-    if isinstance(layer, native) or any(isinstance(module, native) for module in modules):
+    if any(isinstance(module, native) for module in (*inner, *modules)):
         raise ValueError(
             "RKStack cannot put weights into a `torch.nn.Module`, which reads its own: use Keras "
             "layers, or single RKResidual layers. "

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_rk.layers import loops
-from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.blocks import BlockMaker, layers_inside
 from keras_rk.layers.vector_field import Effects, own_variables
 
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -40,7 +40,7 @@ class StackedLayer:
         self, owner: keras.layers.Layer, depth: int, build_one: Callable[[Any], None]
     ) -> None:
         """Creates the stacked variables of `owner`, with initial values block by block."""
-        loops.check_stackable(self.template)
+        loops.check_stackable(self.template, layers_inside(self.template))
         build_one(self.template)
         layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
         for layer in layers:
