@@ -93,10 +93,10 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
             f"(of type {type(source).__name__})."
         )
     try:
-        inspect.signature(source).bind(0)
+        inspect.signature(source).bind()
     except TypeError:
-        return lambda block: source()
-    return source
+        return source
+    return lambda block: source()
 
 
 def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -137,16 +137,29 @@ def _stacking(variables: Sequence[keras.Variable]) -> Callable[..., Any]:
 
 def per_block_regularizer(regularizer: Any) -> Any:
     """The sum over the blocks of a regularizer of each."""
-    if regularizer is None or type(regularizer) in ELEMENTWISE:
-        return regularizer
-    return lambda stacked: ops.sum(ops.vectorized_map(regularizer, ops.convert_to_tensor(stacked)))
+    elementwise = regularizer is None or type(regularizer) in ELEMENTWISE
+    return regularizer if elementwise else _PerBlockRegularizer(regularizer)
 
 
 def per_block_constraint(constraint: Any) -> Any:
     """A constraint applied to each block by itself."""
-    if constraint is None:
-        return None
-    return lambda stacked: ops.vectorized_map(constraint, ops.convert_to_tensor(stacked))
+    return None if constraint is None else _PerBlockConstraint(constraint)
+
+
+class _PerBlockRegularizer(keras.regularizers.Regularizer):
+    def __init__(self, of_one: Callable[[Any], Any]) -> None:
+        self.of_one = of_one
+
+    def __call__(self, x: Any) -> Any:
+        return ops.sum(ops.vectorized_map(self.of_one, ops.convert_to_tensor(x)))
+
+
+class _PerBlockConstraint(keras.constraints.Constraint):
+    def __init__(self, of_one: Callable[[Any], Any]) -> None:
+        self.of_one = of_one
+
+    def __call__(self, w: Any) -> Any:
+        return ops.vectorized_map(self.of_one, ops.convert_to_tensor(w))
 
 
 def check_same_variables(layers: Sequence[keras.layers.Layer]) -> None:
