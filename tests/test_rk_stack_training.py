@@ -1,7 +1,5 @@
 """Stacks in models that train: each way to write a model, each way to compile it."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
@@ -172,14 +170,3 @@ def test_mixed_precision_trains(policy):
         keras.config.set_dtype_policy("float32")
     assert history[-1] < history[0]
     assert {weight.dtype for weight in stack.weights} == {"float32"}
-
-
-def test_the_examples_in_the_docstring_run():
-    examples = doctest.DocTestFinder(recurse=False).find(RKStack, globs={"np": np})
-    context = {"np": np, "keras": keras, "RKStack": RKStack}
-    results = [
-        doctest.DocTestRunner().run(doctest.DocTest(e.examples, context, e.name, None, 0, ""))
-        for e in examples
-    ]
-    assert sum(result.attempted for result in results) == 7
-    assert all(result.failed == 0 for result in results)

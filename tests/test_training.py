@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_rk import tableaux
-from keras_rk.layers import RKResidual
+from keras_rk.layers import RKResidual, RKStack
 from tests.keras_helpers import BACKEND, dense, normal, numpy, unrolled
 
 LAYERS = {
@@ -164,9 +164,10 @@ def _untrained():
     return layer
 
 
-def test_the_examples_in_the_docstring_run():
-    examples = doctest.DocTestFinder(recurse=False).find(RKResidual, globs={"np": np})
-    context = {"np": np, "keras": keras, "RKResidual": RKResidual}
+@pytest.mark.parametrize("layer", [RKResidual, RKStack])
+def test_the_examples_in_the_docstring_run(layer):
+    examples = doctest.DocTestFinder(recurse=False).find(layer, globs={"np": np})
+    context = {"np": np, "keras": keras, layer.__name__: layer}
     results = [
         doctest.DocTestRunner().run(doctest.DocTest(e.examples, context, e.name, None, 0, ""))
         for e in examples

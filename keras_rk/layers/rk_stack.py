@@ -296,8 +296,8 @@ class RKStack(MethodLayer):
                 else:
                     y, state, added = field((*own, *foreign), y)
                     loss = total(added, self._state_dtype)
-                changed = tuple(state[place] for place in part.effects.written)
-                before = tuple(own[place] for place in part.effects.written)
+                changed, _ = part.effects.split(state)
+                before, _ = part.effects.split(own)
                 written += cast_like(changed, before)
                 foreign = cast_like(state[len(own) :], foreign)
                 if loss is not None:
@@ -388,8 +388,9 @@ class RKStack(MethodLayer):
             like = None
         check_built([*layers, *(after or ())])
         for parts in (layers, after or []):
-            for block, layer in enumerate(parts):
-                check_same_kind(configuration(parts[0], "layers"), layer, block)
+            first = configuration(parts[0], "layers") if parts else {}
+            for block, layer in enumerate(parts[1:], start=1):
+                check_same_kind(first, layer, block)
         stack = cls(layers[0], len(layers), after=after[0] if after else None, **kwargs)
         stack._layer.existing = list(layers)
         if stack._after is not None:

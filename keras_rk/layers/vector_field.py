@@ -7,6 +7,7 @@ function serves a Python loop, a backend's loop, and rematerialisation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,10 +120,11 @@ class VectorField:
     def with_constants(self, constants: Sequence[Any]) -> VectorField:
         """This field with other tensors in the place of its own."""
         values = iter(constants)
-        args, kwargs, mask = keras.tree.map_structure(
+        other = copy(self)  # with the same variables, which take a while to collect
+        other.args, other.kwargs, other.mask = keras.tree.map_structure(
             lambda x: next(values) if is_tensor(x) else x, self._further()
         )
-        return VectorField(self.layer, args, kwargs, mask, self.dtype, self.foreign)
+        return other
 
     def owning(self, foreign: Sequence[keras.Variable]) -> VectorField:
         """This field with variables that it uses and does not own treated as its own."""

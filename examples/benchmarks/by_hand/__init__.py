@@ -23,6 +23,8 @@ from keras_rk import tableaux
 MOMENTUM, BN_EPSILON = 0.99, 1e-3
 LEARNING_RATE, BETA_1, BETA_2, ADAM_EPSILON = 1e-3, 0.9, 0.999, 1e-7
 
+BLOCK = ("kernel", "bias", "gamma", "beta")  # the weights with the block as their first axis
+
 Weights = dict[str, np.ndarray]
 Terms = tuple[tuple[int, float], ...]
 

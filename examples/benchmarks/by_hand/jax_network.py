@@ -14,6 +14,7 @@ from by_hand import (
     ADAM_EPSILON,
     BETA_1,
     BETA_2,
+    BLOCK,
     BN_EPSILON,
     LEARNING_RATE,
     MOMENTUM,
@@ -21,8 +22,6 @@ from by_hand import (
     Weights,
     combine,
 )
-
-BLOCK = ("kernel", "bias", "gamma", "beta")
 
 
 def loss_and_statistics(weights: dict, method: Method, x: jax.Array, labels: jax.Array) -> tuple:

@@ -18,6 +18,7 @@ from by_hand import (
     ADAM_EPSILON,
     BETA_1,
     BETA_2,
+    BLOCK,
     BN_EPSILON,
     LEARNING_RATE,
     MOMENTUM,
@@ -25,8 +26,6 @@ from by_hand import (
     Weights,
     combine,
 )
-
-BLOCK = ("kernel", "bias", "gamma", "beta")
 
 
 def block(method: Method, y: Any, kernel: Any, bias: Any, gamma: Any, beta: Any) -> tuple:
