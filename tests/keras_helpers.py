@@ -13,6 +13,10 @@ BACKEND = keras.backend.backend()
 NATIVE = importlib.import_module({"jax": "jax.numpy"}.get(BACKEND, BACKEND))
 
 
+# The state of f as plain calls one after another treat it.
+PLAIN = {"state": "shared", "noise": "per_stage"}
+
+
 def numpy(x):
     """A backend's tensor as an array."""
     return np.asarray(ops.convert_to_numpy(x))

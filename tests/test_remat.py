@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_rk.layers import loops
-from tests.keras_helpers import BACKEND, MODES, NATIVE, gradients, normal, numpy
+from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy
 
 tree = keras.tree
 NOTHING = SimpleNamespace(trainable_weights=[])

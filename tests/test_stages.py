@@ -97,14 +97,31 @@ def test_small_terms_are_summed_before_they_meet_y():
     assert combine(np.float32(1), terms, [tiny, tiny]) == np.float32(1) + 2 * tiny
 
 
-def test_state_is_threaded_through_every_evaluation():
-    def field(state, y):
-        return -y, state + 1, [state]
+def test_a_step_evaluates_stage_by_stage():
+    places = []
 
-    plan = stage_plan(tableaux.get("rk4"), ONE, "float64")
-    y, state, losses = step(field, 1.0, 5, plan)
-    assert (state, losses) == (9, [5, 6, 7, 8])
+    def evaluate(place, y):
+        places.append(place)
+        return -y
+
+    y, error = step(evaluate, 1.0, stage_plan(tableaux.get("rk4"), ONE, "float64"))
+    assert (places, error) == ([0, 1, 2, 3], None)
     assert y == pytest.approx(1 - 1 + 1 / 2 - 1 / 6 + 1 / 24)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in tableaux.names() if tableaux.get(name).b_hat is not None]
+)
+def test_the_error_estimate_is_the_difference_of_the_pair(name):
+    tableau, dt = tableaux.get(name), Fraction(1, 4)
+    _, error = step(lambda _, y: -y, 1.0, stage_plan(tableau, dt, "float64", estimate=True))
+    embedded = Tableau(tableau.A, tableau.b_hat)
+    ends = [
+        step(lambda _, y: -y, 1.0, stage_plan(method, dt, "float64"))[0]
+        for method in (tableau, embedded)
+    ]
+    assert error == pytest.approx(ends[0] - ends[1], abs=1e-14)
+    assert error != 0
 
 
 def test_other_factors_in_the_same_plan():

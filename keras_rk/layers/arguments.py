@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -17,7 +17,10 @@ from keras_rk.errors import TableauError
 from keras_rk.tableau import Tableau
 
 REQUIREMENTS = ("order", "consistent", "explicit")
-STATES = ("shared",)
+STATES = ("per_evaluation", "shared", "first")
+NOISES = ("per_step", "per_stage")
+REMATS = ("step", "stage")
+MOST_PENALISED = 8  # 200 conditions, each of them operations in every training step
 
 
 def vector_field_layer(layer: Any, owner: str) -> keras.layers.Layer:
@@ -31,8 +34,13 @@ def vector_field_layer(layer: Any, owner: str) -> keras.layers.Layer:
     )
 
 
-def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int | None]:
+def proved_tableau(
+    tableau: Any, order: Any, require: Any, with_time: bool = False
+) -> tuple[Tableau, int | None]:
     """The tableau, proved to have the properties that `require` names, and the order.
+
+    Args:
+        with_time: whether the order has to hold for y' = f(t, y), and not for y' = f(y) alone.
 
     Raises:
         TableauError: if it has not, or if it is implicit or contains symbols.
@@ -59,12 +67,20 @@ def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int
     if require == "explicit":
         return tableau, order
     claims = tableau.claimed_order, tableau.claimed_embedded_order
-    report = _report(tableau, tableau.name, claims, order)
+    report = _report(tableau, tableau.name, claims, order, with_time)
     if require == "consistent" and not report.consistent:
         raise TableauError(
             "The weights `b` of a consistent method sum to one; a method without that is "
             f"accepted with `require='explicit'`. Received: {_called(tableau)} with weights "
             f"{', '.join(map(str, tableau.b))}."
+        )
+    asked = max(order or 1, tableau.claimed_order or 1)
+    if require == "order" and with_time and report.nonautonomous_order < asked:
+        raise TableauError(
+            f"f takes the time t, and for y' = f(t, y) {_called(tableau)} has order "
+            f"{report.nonautonomous_order}, not {asked}: its nodes c are not the row sums of A. "
+            f"Received: nodes {', '.join(map(str, tableau.c))}, row sums "
+            f"{', '.join(map(str, tableau.row_sums))}."
         )
     if require == "order" and report.failures:
         raise TableauError(
@@ -76,9 +92,14 @@ def proved_tableau(tableau: Any, order: Any, require: Any) -> tuple[Tableau, int
 
 
 @lru_cache(maxsize=256)
-def _report(tableau: Tableau, name: str | None, claims: tuple, order: Any) -> CheckReport:
-    """`check`, once for each tableau; name and claims are here as they do not count in ==."""
-    return check(tableau, order)
+def _report(
+    tableau: Tableau, name: str | None, claims: tuple, order: Any, with_time: bool
+) -> CheckReport:
+    """`check`, once for each tableau; name and claims are here as they do not count in ==.
+
+    Row sums that fail are no failure in themselves for f(t, y), whose order then decides.
+    """
+    return check(tableau, order, require_row_sums=not with_time)
 
 
 def _message(report: CheckReport) -> str:
@@ -97,17 +118,74 @@ def _called(tableau: Tableau) -> str:
 
 def step_size(dt: Any) -> tuple[Any, Any]:
     """`dt` as it goes into a config (int, float or exact text), and its exact value."""
-    try:
-        value = exact(dt)
-    except TableauError as error:
-        raise ValueError(f"`dt` must be a finite number other than zero. {error}") from error
-    if is_symbolic(value) or value == 0:
+    given, value = _number("`dt` must be a finite number other than zero.", "dt", dt)
+    if value == 0:
         raise ValueError(f"`dt` must be a finite number other than zero. Received: dt={dt!r}.")
-    if is_float(dt) and Fraction(float(dt)) == value:
-        return float(dt), value
-    if isinstance(dt, Integral):
-        return int(dt), value
+    return given, value
+
+
+def start_time(t0: Any) -> tuple[Any, Any]:
+    """`t0` as it goes into a config, and its exact value."""
+    return _number("`t0` must be a finite number.", "t0", t0)
+
+
+def _number(rule: str, name: str, number: Any) -> tuple[Any, Any]:
+    try:
+        value = exact(number)
+    except TableauError as error:
+        raise ValueError(f"{rule} {error}") from error
+    if is_symbolic(value):
+        raise ValueError(f"{rule} Received: {name}={number!r}.")
+    if is_float(number) and Fraction(float(number)) == value:
+        return float(number), value
+    if isinstance(number, Integral):
+        return int(number), value
     return to_text(value), value
+
+
+def loss_weight(name: str, value: Any) -> float:
+    """`value` as a finite float of at least zero."""
+    number = float(value) if is_real(value) else float("nan")
+    if not 0 <= number < float("inf"):
+        raise ValueError(
+            f"`{name}` must be a finite number of at least 0. Received: {name}={value!r}."
+        )
+    return number
+
+
+def is_real(value: Any) -> bool:
+    """Whether `value` is a real number and no truth value."""
+    return isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
+
+
+def trainable_step(value: Any) -> bool | str:
+    """`value`, if it is True, False or "channel"."""
+    if isinstance(value, str) and value == "channel":
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ValueError(
+        "`trainable_dt` must be True, False or 'channel'. "
+        f"Received: trainable_dt={value!r} (of type {type(value).__name__})."
+    )
+
+
+def penalty_on_order(value: Any) -> tuple[int, float] | None:
+    """`value` as a pair of an order and a weight, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(
+            "`order_penalty` must be a pair, the order and the weight of its conditions in the "
+            f"loss: `order_penalty=(3, 0.1)`. Received: order_penalty={value!r}."
+        )
+    order = positive_integer("order_penalty[0]", value[0])
+    if order > MOST_PENALISED:
+        raise ValueError(
+            f"`order_penalty` goes up to order {MOST_PENALISED}, with 200 conditions. "
+            f"Received: order_penalty={value!r}."
+        )
+    return order, loss_weight("order_penalty[1]", value[1])
 
 
 def block_step_sizes(dt: Any, depth: int) -> tuple[Any, list]:
@@ -156,6 +234,37 @@ def truth(name: str, value: Any) -> bool:
         f"`{name}` must be True or False. "
         f"Received: {name}={value!r} (of type {type(value).__name__})."
     )
+
+
+def check_learning(layer: Any, tableau: Tableau, with_time: bool) -> None:
+    """Refuses what cannot be learned or estimated together, or not with this method."""
+    if layer.trainable_dt == "channel" and with_time:
+        raise ValueError(
+            "An f that takes the time t needs one time for all channels: `trainable_dt=True`. "
+            "Received: trainable_dt='channel'."
+        )
+    if layer.order_penalty is not None and not layer.trainable_tableau:
+        raise ValueError(
+            "`order_penalty` acts on coefficients that are trained: `trainable_tableau=True`. "
+            f"Received: order_penalty={layer.order_penalty}, trainable_tableau=False."
+        )
+    if layer.trainable_tableau and not tableau.is_consistent:
+        raise ValueError(
+            "A tableau is trained such that it stays consistent (sum b_i = 1), so it has to be so "
+            f"at the start. Received: {_called(tableau)} with weights "
+            f"{', '.join(map(str, tableau.b))}."
+        )
+    if layer.error_estimate and layer.trainable_tableau:
+        raise ValueError(
+            "The embedded weights b_hat belong to the tableau as it was given, so that no error "
+            "can be estimated once the tableau is trained. "
+            "Received: trainable_tableau=True with error_estimate=True or an error_weight."
+        )
+    if layer.error_estimate and tableau.b_hat is None:
+        raise ValueError(
+            "An error estimate needs an embedded pair, a tableau with `b_hat`, such as "
+            f"'dormand_prince54'. Received: {_called(tableau)}."
+        )
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -12,6 +12,11 @@ import numpy as np
 
 from keras_rk.layers.rk_residual import RKResidual
 
+OF_ONE_METHOD = (
+    *("steps", "order", "require", "state", "noise", "remat", "trainable_dt"),
+    *("trainable_tableau", "order_penalty", "error_estimate", "error_weight"),
+)  # what the blocks of a stack have in common beside the tableau
+
 
 class BlockMaker:
     """Makes the layer of each block: from one layer's configuration, or by calling a factory.
@@ -225,8 +230,8 @@ def _is_block_with_after(layer: keras.layers.Layer) -> bool:
 
 def method_of(layers: list[RKResidual], given: dict[str, Any]) -> dict[str, Any]:
     """The arguments that RKResidual layers of one method have in common, and their dt."""
-    names = ("tableau", "steps", "order", "require", "state")
-    twice = [name for name in given if name in (*names, "dt")]
+    names = ("tableau", *OF_ONE_METHOD)
+    twice = [name for name in given if name in (*names, "dt", "t0")]
     if twice:
         raise ValueError(
             "The method of a stack of RKResidual layers is theirs. "
@@ -239,7 +244,7 @@ def method_of(layers: list[RKResidual], given: dict[str, Any]) -> dict[str, Any]
                 f"The blocks of a stack must have the same `{name}`. Received: "
                 f"{getattr(values[0], 'name', values[0])} and others."
             )
-    common = {name: getattr(layers[0], name) for name in names}
+    common = {name: getattr(layers[0], name) for name in (*names, "t0")}
     return {**common, "dt": [layer.dt for layer in layers], "dtype": layers[0].dtype_policy}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+TIME = "t"  # the argument of f that stands for the time
 NOT_FOR_BUILD = ("mask", "inputs_mask", "training")
 
 
@@ -56,6 +57,12 @@ def takes_mask(layer: keras.layers.Layer) -> bool:
     """
     several = len(input_names(layer)) > 1
     return not several and "mask" in inspect.signature(layer.call).parameters
+
+
+def takes_time(layer: keras.layers.Layer) -> bool:
+    """Whether f is f(t, y): its `call`, or the inputs of a functional model, have a `t`."""
+    names = input_names(layer)
+    return TIME in (names if len(names) > 1 else inspect.signature(layer.call).parameters)
 
 
 def evaluate(
@@ -114,6 +121,11 @@ _ONE_TENSOR = (
 def check_call(layer: keras.layers.Layer, y: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     """Refuses further inputs that f has no place for; `mask` and `training` are not among them."""
     names = input_names(layer)
+    if TIME in kwargs and takes_time(layer):
+        raise TypeError(
+            f"The layer itself gives f its time `{TIME}`, which begins with `t0`. "
+            f"Received: an argument {TIME!r} for layer {layer.name!r}."
+        )
     unknown = [key for key in kwargs if key not in names and is_tensor(kwargs[key])]
     if names and unknown:  # Keras would ignore them
         raise TypeError(_no_place(layer, f"{unknown[0]!r}, which is no input of f"))
@@ -121,7 +133,7 @@ def check_call(layer: keras.layers.Layer, y: Any, args: tuple, kwargs: dict[str,
         return  # `evaluate` compares with the inputs
     signature = inspect.signature(layer.call)
     try:
-        bound = signature.bind(y, *args, **kwargs)
+        bound = signature.bind(y, *args, **kwargs, **({TIME: None} if takes_time(layer) else {}))
     except TypeError as error:
         if not _lacks_an_argument(signature, y, args, kwargs):
             raise TypeError(_no_place(layer, str(error))) from error

@@ -78,6 +78,7 @@ class Loop:
         traceable: bool = True,
         unroll: bool = False,
         remat: bool = False,
+        one_draw: bool = False,
     ) -> tuple[Any, Any]:
         """The last carry, and the outputs of all iterations, stacked.
 
@@ -91,6 +92,7 @@ class Loop:
                 that memory grows by one carry for each iteration, and by nothing else. What is
                 unrolled would save nothing, so `unroll` has no effect then. As in `remat`, all that
                 gradients flow to is among the body's arguments.
+            one_draw: whether the body turns PyTorch's generator back, which no trace can.
         """
         arguments = (_rematerialized(body) if remat else body, carry, xs, constants, length)
         backend, unroll = keras.backend.backend(), unroll and not remat
@@ -100,7 +102,7 @@ class Loop:
             return _scan_tensorflow(*arguments, outputs)
         if backend == "torch" and traceable:
             return _scan_torch(
-                body, *arguments[1:], outputs, remat, self.traces, (key, self._compiled)
+                body, *arguments[1:], outputs, remat, self.traces, (key, self._compiled, one_draw)
             )
         return _scan_in_python(*arguments, outputs)
 
@@ -150,9 +152,14 @@ def look(function: Callable[[Any], Any], values: Any) -> None:
     elif backend == "jax" and _is_jax_compiling(values):
         _look_with_jax(function, values)
     elif backend == "tensorflow" and _is_tensorflow_compiling():
-        _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
+        look_at_symbols(function, values)
     else:
         function(values)
+
+
+def look_at_symbols(function: Callable[[Any], Any], values: Any) -> None:
+    """The same with nothing but the shapes of tensors."""
+    _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
 
 
 class _Symbolic(keras.Operation):
@@ -205,6 +212,32 @@ def check_stackable(layer: keras.layers.Layer, inner: Sequence[keras.layers.Laye
             "layers, or single RKResidual layers. "
             f"Received: layer {layer.name!r} of type {type(layer).__name__}."
         )
+
+
+class Generator:
+    """PyTorch's generator, turned back so that all stages of a step draw the same from it.
+
+    Keras draws from it for dropout without a seed. Everything else that is random in Keras follows
+    the state of a seed, which is a variable.
+    """
+
+    def __init__(self) -> None:
+        self._first: Any = None
+        self._second: Any = None
+
+    def before(self, place: int, y: Any) -> None:
+        """To be called before the stage at that place is evaluated at y."""
+        if place == 0:
+            self._first = _generator_states(y)
+        elif self._first is not None:
+            if place == 1:
+                self._second, self._device = _generator_states(y), y.device
+            _set_generators(self._first, y.device)
+
+    def finish(self) -> None:
+        """To be called after the last stage: the next step draws what is new."""
+        if self._second is not None:
+            _set_generators(self._second, self._device)
 
 
 def is_one(factor: Any) -> bool:
@@ -428,15 +461,7 @@ class _TracedScan:
 
     def _generators(self, inputs: Sequence[Any]) -> list:
         """The states of the generators that an iteration draws from."""
-        import torch
-
-        if not self.traced.is_random:
-            return []
-        states = [torch.random.get_rng_state()]
-        device = inputs[0].device
-        if device.type != "cpu":
-            states.append(torch.get_device_module(device).get_rng_state(device))
-        return states
+        return _generators_for(inputs[0].device) if self.traced.is_random else []
 
     def _needed(self, inputs: Sequence[Any], saved: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """What the backward pass of each iteration needs, the last iteration first."""
@@ -500,10 +525,38 @@ def _drawing_again(states: Sequence[Any], device: Any) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng([device] if len(states) > 1 else [], device_type=device.type):
-        torch.random.set_rng_state(states[0])
-        for state in states[1:]:
-            torch.get_device_module(device).set_rng_state(state, device)
+        _set_generators(states, device)
         yield
+
+
+def _generator_states(y: Any) -> list | None:
+    """Those that f at y draws from; None where y is symbolic or the backend is another."""
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode
+
+    symbolic = y.is_meta or type(y) not in (torch.Tensor, torch.nn.Parameter)
+    if symbolic or get_proxy_mode() is not None or torch.compiler.is_compiling():
+        return None
+    return _generators_for(y.device)
+
+
+def _generators_for(device: Any) -> list:
+    import torch
+
+    states = [torch.random.get_rng_state()]
+    if device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    return states
+
+
+def _set_generators(states: Sequence[Any], device: Any) -> None:
+    import torch
+
+    torch.random.set_rng_state(states[0])
+    for state in states[1:]:
+        torch.get_device_module(device).set_rng_state(state, device)
 
 
 def _remat_torch(function: Callable[..., Any], arguments: tuple) -> Any:
@@ -608,11 +661,13 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
         if key not in traces:
             if len(traces) >= MOST_TRACES:
                 traces.pop(next(iter(traces)))
-            traces[key] = _trace(step, inputs, needs, compiled=key[1])
+            traces[key] = _trace(step, inputs, needs, key[1], key[2])
         return traces[key]
 
 
-def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _Traced | None:
+def _trace(
+    step: Callable, inputs: list, needs: list[bool], compiled: bool, one_draw: bool
+) -> _Traced | None:
     """`step` as graphs, or None where they would not compute what its Python code does.
 
     It is traced together with its gradients as autograd computes them, so that a gradient of
@@ -641,6 +696,8 @@ def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _
     if _is_random(backward):  # it would draw again what the forward pass has drawn
         return None
     is_random = _is_random(forward)
+    if is_random and one_draw:
+        return None
     if compiled:
         forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
     with_gradient = tuple(place for place, need in enumerate(needs) if need)

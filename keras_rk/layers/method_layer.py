@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_rk.layers.arguments import STATES, fixed, one_of, positive_integer, proved_tableau, truth
+from keras_rk.layers.arguments import (
+    NOISES,
+    REMATS,
+    STATES,
+    check_learning,
+    fixed,
+    loss_weight,
+    one_of,
+    penalty_on_order,
+    positive_integer,
+    proved_tableau,
+    start_time,
+    trainable_step,
+    truth,
+)
+from keras_rk.layers.evaluations import StatePolicy
 from keras_rk.layers.inputs import (
     NOT_FOR_BUILD,
+    TIME,
     FurtherInputs,
     check_call,
     check_one_shape,
     check_one_tensor,
     evaluate,
     takes_mask,
+    takes_time,
 )
+from keras_rk.layers.integration import Integration
+from keras_rk.layers.learned import LearnedStep, LearnedTableau
 from keras_rk.layers.loops import Loop
-from keras_rk.layers.vector_field import VectorField, cast, check_same_shape, without_autocast
+from keras_rk.layers.method import Method
+from keras_rk.layers.order_penalty import order_penalty
+from keras_rk.layers.statistics import EvaluationStatistics, find_statistics
+from keras_rk.layers.vector_field import (
+    VectorField,
+    cast,
+    check_same_shape,
+    is_seed,
+    without_autocast,
+)
+
+FIXED = (
+    *("steps", "order", "require", "state", "noise", "t0", "remat", "trainable_dt"),
+    *("trainable_tableau", "order_penalty", "error_estimate", "error_weight"),
+    *("return_states", "jit_compile"),
+)
+
+
+class Passage(NamedTuple):
+    """Where a call leads.
+
+    Attributes:
+        y: the state at the end.
+        path: the states on the way, along a new first axis; None unless asked for.
+        loss: the losses of f; None where it adds none.
+        error: the estimate of the error of each block; None where there is none.
+    """
+
+    y: Any
+    path: Any
+    loss: Any
+    error: Any
 
 
 class MethodLayer(keras.layers.Layer):
@@ -26,32 +78,100 @@ class MethodLayer(keras.layers.Layer):
 
     A subclass says in `advance` where y goes, and in `length` how many states there are on the
     way after the first.
+
+    Args:
+        field: the layer that computes f.
+        dts: the exact step sizes, one for all blocks or one for each.
+        blocks: the number of blocks; None for a single one.
     """
 
-    tableau, steps, order, require = map(fixed, ("tableau", "steps", "order", "require"))
-    state, return_states, jit_compile = map(fixed, ("state", "return_states", "jit_compile"))
+    steps, order, require, state, noise, t0, remat, trainable_dt = map(fixed, FIXED[:8])
+    trainable_tableau, order_penalty, error_estimate, error_weight = map(fixed, FIXED[8:12])
+    return_states, jit_compile = map(fixed, FIXED[12:])
 
     def __init__(
         self,
+        field: keras.layers.Layer,
+        dts: Sequence[Any],
+        blocks: int | None,
+        *,
         tableau: Any,
         steps: int,
         order: int | None,
         require: str,
         state: str,
+        noise: str,
+        t0: Any,
+        remat: str | None,
+        trainable_dt: bool | str,
+        trainable_tableau: bool,
+        order_penalty: tuple[int, float] | None,
+        error_estimate: bool,
+        error_weight: float,
         return_states: bool,
         jit_compile: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._tableau, self._order = proved_tableau(tableau, order, require)
+        self._tableau, self._order = proved_tableau(tableau, order, require, takes_time(field))
         self._steps = positive_integer("steps", steps)
         self._require = require
         self._state = one_of("state", state, STATES)
+        self._noise = one_of("noise", noise, NOISES)
+        self._t0, self._exact_t0 = start_time(t0)
+        self._remat = None if remat is None else one_of("remat", remat, REMATS)
+        self._trainable_dt = trainable_step(trainable_dt)
+        self._trainable_tableau = truth("trainable_tableau", trainable_tableau)
+        self._order_penalty = penalty_on_order(order_penalty)
+        self._error_weight = loss_weight("error_weight", error_weight)
+        self._error_estimate = truth("error_estimate", error_estimate) or self._error_weight > 0
         self._return_states = truth("return_states", return_states)
         self._jit_compile = truth("jit_compile", jit_compile)
+        check_learning(self, self._tableau, takes_time(field))
+        self._exact_dts, self._blocks = list(dts), blocks
+        self._policy = StatePolicy((), "shared", self.noise)
         self.supports_masking = True
+        self.statistics: EvaluationStatistics | None = None
+        self._error: keras.Variable | None = None
         self._further_inputs = FurtherInputs((), {})
         self.loop = Loop(self.jit_compile)
+        self._prepare()
+        self._learned = _Learned(
+            LearnedTableau(self._tableau, self._method.plan) if self.trainable_tableau else None,
+            LearnedStep(trainable_dt == "channel", blocks) if self.trainable_dt else None,
+        )
+
+    @property
+    def tableau(self) -> Any:
+        """The method; with `trainable_tableau`, what has become of it."""
+        learned = self._learned.tableau
+        return self._tableau if learned is None else learned.tableau
+
+    @tableau.setter
+    def tableau(self, value: Any) -> None:
+        fixed("tableau").__set__(self, value)
+
+    @property
+    def step_sizes(self) -> np.ndarray:
+        """The present dt, as learned so far, shape `([blocks] [, channels])`."""
+        dts = np.array([float(dt) for dt in self._exact_dts])
+        dts = dts[0] if self._blocks is None else np.broadcast_to(dts, (self._blocks,))
+        if self._learned.step is None or not self.built:
+            return dts
+        ratio = ops.convert_to_numpy(self._learned.step.ratio())
+        return dts[..., None] * ratio if self._learned.step.by_channel else dts * ratio
+
+    @property
+    def estimated_error(self) -> np.ndarray | None:
+        """The error estimate of the last call, one number or one for each block."""
+        return None if self._error is None else np.asarray(ops.convert_to_numpy(self._error))
+
+    @property
+    def block_weights(self) -> list[keras.Variable]:
+        """What each block has beside the variables of f."""
+        weights = [] if self._learned.step is None else [self._learned.step.weight]
+        weights += [] if self._error is None else [self._error]
+        return weights + ([] if self.statistics is None else self.statistics.weights)
 
     @property
     def length(self) -> int:
@@ -60,14 +180,36 @@ class MethodLayer(keras.layers.Layer):
 
     def advance(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
-    ) -> tuple[Any, Any, Any]:
-        """y at the end; y on the way, along a new first axis, or None; the losses, or None."""
+    ) -> Passage:
+        """Where y goes."""
         raise NotImplementedError
 
     @property
     def _state_dtype(self) -> str:
         """The dtype in which y is summed up."""
         return "float64" if self.compute_dtype == "float64" else "float32"
+
+    def _prepare(self) -> None:
+        """Rounds the coefficients to the dtype of the state."""
+        self._method = Method(
+            self._tableau,
+            self._exact_dts,
+            self.steps,
+            self._blocks,
+            self._exact_t0,
+            self._state_dtype,
+            self.error_estimate,
+        )
+        self._integration = Integration(
+            self._method.plan, self.steps, self.loop, self._policy, self.remat
+        )
+
+    def method_of_a_call(self, field: VectorField) -> tuple[Any, Any]:
+        """The factors of the plan, and the times of the evaluations where f takes t."""
+        if self._integration.plan.dtype != self._state_dtype:  # the dtype policy was set anew
+            self._prepare()
+        times = self._method.times(*self._learned) if field.takes_time else None
+        return self._method.factors(*self._learned), times
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         check_one_tensor(inputs)
@@ -89,7 +231,59 @@ class MethodLayer(keras.layers.Layer):
         args, kwargs = self._further_inputs.symbolic()
         y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
         check_call(layer, y, args, kwargs)
+        if takes_time(layer):
+            kwargs[TIME] = keras.KerasTensor((), dtype=self._state_dtype)
         check_derivative(layer, y, evaluate(layer, y, args, kwargs))
+
+    def build_method(
+        self,
+        layer: keras.layers.Layer,
+        variables: Sequence[keras.Variable],
+        copy: Callable[[], keras.layers.Layer],
+    ) -> None:
+        """Adds what f does not have itself: statistics, learned weights, and the estimated error.
+
+        Args:
+            layer: f, built.
+            variables: those of f, or those of all blocks, stacked.
+            copy: makes another layer like f, not built.
+        """
+
+        def unfrozen() -> keras.layers.Layer:
+            other = copy()
+            self.build_field(other, self._built_for)
+            other.trainable = True
+            return other
+
+        def field(layer: keras.layers.Layer) -> VectorField:
+            return self.field(layer, *self._further_inputs.symbolic(), None, True)
+
+        places: tuple[int, ...] = ()
+        state = "shared" if self._integration.evaluations == 1 else self.state
+        if state != "shared":
+            y = keras.KerasTensor(self._built_for, dtype=self._state_dtype)
+            places = find_statistics(layer, unfrozen, field, y)
+        if places and state == "per_evaluation":
+            self.statistics = EvaluationStatistics(
+                [variables[place] for place in places],
+                self.steps,
+                len(self._method.plan.stages),
+                self._blocks,
+                name="statistics",
+                dtype="float32",
+            )
+        self._policy = StatePolicy(places, state if places else "shared", self.noise)
+        self._learned.build(self, self._built_for[-1], self._state_dtype)
+        if self.error_estimate:
+            self._error = self.add_weight(
+                shape=() if self._blocks is None else (self._blocks,),
+                initializer="zeros",
+                dtype=self._state_dtype,
+                trainable=False,
+                autocast=False,
+                name="error_estimate",
+            )
+        self._prepare()
 
     def field(
         self,
@@ -118,24 +312,41 @@ class MethodLayer(keras.layers.Layer):
         if mask is not None:
             kwargs = {**kwargs, "mask": mask}
         mask = inputs_mask if mask is None else mask  # Keras fills in whichever applies
-        found: list = []
+        found: list[Passage] = []
 
         def solve(start: Any) -> Any:
-            y, path, loss = self.advance(start, args, kwargs, mask, training)
-            found.append(loss)
+            passage = self.advance(start, args, kwargs, mask, training)
+            found.append(passage)
             if not self.return_states:
-                return y
-            states = ops.concatenate([start[None], path], axis=0)
+                return passage.y
+            states = ops.concatenate([start[None], passage.path], axis=0)
             return ops.moveaxis(states, 0, 1)
 
         def run(start: Any) -> Any:
-            return self.loop.run(solve, start) if self.length > 1 else solve(start)
+            return self.loop.run(solve, start) if self._needs_python else solve(start)
 
         y = cast(inputs, self._state_dtype)
         y = run(y) if self.compute_dtype == self._state_dtype else without_autocast(run, y)
-        if found[0] is not None:
-            self.add_loss(found[0])
+        self._add_losses(found[0])
         return cast(y, self.compute_dtype)
+
+    @property
+    def _needs_python(self) -> bool:
+        """Whether there are loops, or random numbers to be drawn again at every stage."""
+        draws = self.noise == "per_step" and len(self._method.plan.stages) > 1
+        return self.length > 1 or (draws and any(map(is_seed, self.variables)))
+
+    def _add_losses(self, passage: Passage) -> None:
+        if passage.loss is not None:
+            self.add_loss(passage.loss)
+        if passage.error is not None and self._error is not None:
+            self._error.assign(ops.stop_gradient(passage.error))
+            if self.error_weight:
+                self.add_loss(self.error_weight * ops.sum(passage.error))
+        if self.order_penalty is not None and self._learned.tableau is not None:
+            order, weight = self.order_penalty
+            coefficients = self._learned.tableau.coefficients()
+            self.add_loss(weight * order_penalty(*coefficients, self._tableau.stages, order))
 
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
         if not self.return_states:
@@ -146,16 +357,8 @@ class MethodLayer(keras.layers.Layer):
         return None if self.return_states else previous_mask
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "tableau": self.tableau.to_dict(),
-            "steps": self.steps,
-            "order": self.order,
-            "require": self.require,
-            "state": self.state,
-            "return_states": self.return_states,
-            "jit_compile": self.jit_compile,
-        }
+        options = {name: getattr(self, name) for name in FIXED}
+        return {**super().get_config(), "tableau": self._tableau.to_dict(), **options}
 
     def get_build_config(self) -> dict[str, Any] | None:
         config = super().get_build_config()
@@ -181,6 +384,19 @@ class MethodLayer(keras.layers.Layer):
                 "JAX_ENABLE_X64=1, or call `jax.config.update('jax_enable_x64', True)` first. "
                 f"Received: dtype='float64' (layer {self.name!r}), which JAX makes {available}."
             )
+
+
+class _Learned(NamedTuple):
+    """What is learned of a method, each None where it is not."""
+
+    tableau: LearnedTableau | None
+    step: LearnedStep | None
+
+    def build(self, owner: keras.layers.Layer, channels: int, dtype: str) -> None:
+        if self.tableau is not None:
+            self.tableau.build(owner)
+        if self.step is not None:
+            self.step.build(owner, channels, dtype)
 
 
 def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f") -> None:

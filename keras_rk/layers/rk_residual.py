@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_rk.layers import loops
 from keras_rk.layers.arguments import fixed, step_size, vector_field_layer
-from keras_rk.layers.integration import Integration
-from keras_rk.layers.method_layer import MethodLayer
-from keras_rk.layers.stages import stage_plan
+from keras_rk.layers.copies import copy_of
+from keras_rk.layers.method_layer import MethodLayer, Passage
+from keras_rk.layers.vector_field import own_variables
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -123,16 +124,44 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         *,
         order: int | None = None,
         require: str = "order",
-        state: str = "shared",
+        state: str = "per_evaluation",
+        noise: str = "per_step",
+        t0: Any = 0,
+        remat: str | None = None,
+        trainable_dt: bool | str = False,
+        trainable_tableau: bool = False,
+        order_penalty: tuple[int, float] | None = None,
+        error_estimate: bool = False,
+        error_weight: float = 0.0,
         return_states: bool = False,
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         layer = vector_field_layer(layer, type(self).__name__)
-        method = tableau, steps, order, require, state, return_states, jit_compile
-        super().__init__(*method, layer=layer, **kwargs)
-        self._dt, self._exact_dt = step_size(dt)
-        self._integration = self._new_integration()
+        given, exact_dt = step_size(dt)
+        super().__init__(
+            layer,
+            [exact_dt],
+            None,
+            tableau=tableau,
+            steps=steps,
+            order=order,
+            require=require,
+            state=state,
+            noise=noise,
+            t0=t0,
+            remat=remat,
+            trainable_dt=trainable_dt,
+            trainable_tableau=trainable_tableau,
+            order_penalty=order_penalty,
+            error_estimate=error_estimate,
+            error_weight=error_weight,
+            return_states=return_states,
+            jit_compile=jit_compile,
+            layer=layer,
+            **kwargs,
+        )
+        self._dt = given
         self._overwritten: frozenset[int] = frozenset()  # weights that f assigns to
 
     @property
@@ -141,33 +170,39 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
 
     def build(self, input_shape: Any) -> None:
         self.build_field(self.layer, input_shape)
+        self.build_method(self.layer, own_variables(self.layer), lambda: copy_of(self.layer))
         super().build(input_shape)
 
     def advance(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
-    ) -> tuple[Any, Any, Any]:
-        if self._integration.plan.dtype != self._state_dtype:  # the dtype policy was set anew
-            self._integration = self._new_integration()
+    ) -> Passage:
         field = self.field(self.layer, args, kwargs, mask, training)
+        factors, times = self.method_of_a_call(field)
         effects = None
-        if self.steps > 1:
+        if self._integration.needs_effects:
             effects = self._integration.effects(field, y)
             effects = effects.owning(len(field.variables), len(effects.foreign))
             field = field.owning(effects.foreign)
         before = field.read(effects.written if effects else self._overwritten)
+        statistics = () if self.statistics is None else self.statistics.all()
         solution = self._integration.solve(
-            field, y, before, effects=effects, path=self.return_states
+            field,
+            y,
+            before,
+            statistics,
+            effects=effects,
+            factors=() if factors is None else ops.unstack(factors, factors.shape[0]),
+            times=times,
+            path=self.return_states,
         )
         overwritten = field.changed_weights(solution.state, before)
         if loops.assigns_in_place() and not self._overwritten.issuperset(overwritten):
             self._overwritten |= overwritten  # f was seen doing so for the first time
             return self.advance(y, args, kwargs, mask, training)
         field.write(solution.state, before)
-        return solution.y, solution.path, solution.loss
-
-    def _new_integration(self) -> Integration:
-        plan = stage_plan(self.tableau, self._exact_dt, self._state_dtype)
-        return Integration(plan, self.steps, self.loop)
+        if self.statistics is not None:
+            self.statistics.assign(solution.statistics, statistics)
+        return Passage(solution.y, solution.path, solution.loss, solution.error)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dt": self.dt}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
+from keras_rk.coefficients import public
 from keras_rk.layers import loops
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
 from keras_rk.layers.blocks import (
+    OF_ONE_METHOD,
     BlockMaker,
     check_built,
     check_same_kind,
@@ -21,21 +23,30 @@ from keras_rk.layers.blocks import (
     method_of,
     split_blocks,
 )
-from keras_rk.layers.inputs import evaluate
-from keras_rk.layers.integration import Integration, cast_like, total
-from keras_rk.layers.method_layer import MethodLayer, check_derivative
+from keras_rk.layers.inputs import evaluate, takes_time
+from keras_rk.layers.integration import cast_like, total
+from keras_rk.layers.method_layer import MethodLayer, Passage, check_derivative
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.stacked_layer import StackedLayer
-from keras_rk.layers.stages import stage_plan
 from keras_rk.layers.vector_field import Effects, VectorField
 
 
 class _Part(NamedTuple):
-    """The vector field of a stack, or the layer after each block, in one call."""
+    """The vector field of a stack, or the layer after each block, in one call.
+
+    Attributes:
+        effects: what evaluations do.
+        own: the same without moving statistics that are kept for each evaluation.
+    """
 
     stacked: StackedLayer
     field: VectorField
     effects: Effects
+    own: Effects
+
+    def changed(self, state: Sequence[Any], before: Sequence[Any]) -> tuple:
+        """What evaluations have assigned to the variables of a block, as these are typed."""
+        return cast_like(self.own.split(state)[0], self.own.split(before)[0])
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -165,25 +176,53 @@ class RKStack(MethodLayer):
         seed: int | None = None,
         order: int | None = None,
         require: str = "order",
-        state: str = "shared",
+        state: str = "per_evaluation",
+        noise: str = "per_step",
+        t0: Any = 0,
+        remat: str | None = None,
+        trainable_dt: bool | str = False,
+        trainable_tableau: bool = False,
+        order_penalty: tuple[int, float] | None = None,
+        error_estimate: bool = False,
+        error_weight: float = 0.0,
         return_states: bool = False,
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
-        method = tableau, steps, order, require, state, return_states, jit_compile
-        super().__init__(*method, **kwargs)
-        self._depth = positive_integer("depth", depth)
-        self._dt, self._exact_dts = block_step_sizes(dt, self.depth)
-        self._seed = random_seed(seed)
-        self._layer = StackedLayer(BlockMaker(layer, self.seed, "layer"))
+        depth = positive_integer("depth", depth)
+        given, exact_dts = block_step_sizes(dt, depth)
+        seed = random_seed(seed)
+        stacked = StackedLayer(BlockMaker(layer, seed, "layer"))
+        super().__init__(
+            stacked.template,
+            exact_dts,
+            depth,
+            tableau=tableau,
+            steps=steps,
+            order=order,
+            require=require,
+            state=state,
+            noise=noise,
+            t0=t0,
+            remat=remat,
+            trainable_dt=trainable_dt,
+            trainable_tableau=trainable_tableau,
+            order_penalty=order_penalty,
+            error_estimate=error_estimate,
+            error_weight=error_weight,
+            return_states=return_states,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+        self._depth, self._dt, self._seed = depth, given, seed
+        self._layer = stacked
         self._after: StackedLayer | None = None
         if after is not None:
-            other_seed = None if self.seed is None else derived_seed(self.seed, self.depth)
+            other_seed = None if seed is None else derived_seed(seed, depth)
             self._after = StackedLayer(BlockMaker(after, other_seed, "after"))
         self.supports_jit = all(part.template.supports_jit for part in self._parts)
         if not self.trainable:
             self.trainable = False  # what is inside, too
-        self._new_integration()
 
     @property
     def _parts(self) -> list[StackedLayer]:
@@ -221,6 +260,8 @@ class RKStack(MethodLayer):
             self._layer.build(self, self.depth, self._build_f)
             if self._after is not None:
                 self._after.build(self, self.depth, self._build_after)
+            maker = self._layer.maker
+            self.build_method(self.layer, self._layer.variables, maker.copy)
         self.built = True
 
     def _build_f(self, layer: keras.layers.Layer) -> None:
@@ -232,31 +273,50 @@ class RKStack(MethodLayer):
 
     def advance(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
-    ) -> tuple[Any, Any, Any]:
-        if self._integration.plan.dtype != self._state_dtype:  # the dtype policy was set anew
-            self._new_integration()
+    ) -> Passage:
         parts = self._parts_of_a_call(y, args, kwargs, mask, training)
         foreign = parts[0].field.foreign
-        factors = () if self._factors is None else (ops.convert_to_tensor(self._factors),)
-        losses = (ops.zeros((), self._state_dtype),) if any(p.effects.losses for p in parts) else ()
+        factors, times = self.method_of_a_call(parts[0].field)
+        statistics = () if self.statistics is None else self.statistics.all()
+        multiplied = enumerate(self._policy.multiplied)
+        changing = [n for n, place in multiplied if place in parts[0].effects.written]
+        written = [v for part in parts for v in part.stacked.written(part.own)]
+        zero = ops.zeros((), self._state_dtype)
         outputs = (
-            tuple(_one_block(v) for p in parts for v in p.stacked.written(p.effects)),
+            tuple(_one_block(variable) for variable in written),
+            tuple(_one_block(statistics[n]) for n in changing),
+            (zero,) if self.error_estimate else (),
             (y,) if self.return_states else (),
         )
-        (y, last, losses), (written, path) = self.loop.scan(
-            self._block(parts),
-            (y, tuple(loops.value(variable, written=True) for variable in foreign), losses),
-            (tuple(part.stacked.values(part.effects) for part in parts), factors),
+        (y, last, losses), kept = self.loop.scan(
+            self._block(parts, changing),
+            (
+                y,
+                tuple(loops.value(variable, written=True) for variable in foreign),
+                (zero,) if any(part.effects.losses for part in parts) else (),
+            ),
+            (
+                tuple(part.stacked.values(part.effects) for part in parts),
+                statistics,
+                () if factors is None else (factors,),
+                () if times is None else (times,),
+            ),
             tuple(tuple(part.field.constants()) for part in parts),
             self.depth,
             outputs=outputs,
             key=tuple(part.field.key for part in parts),
             traceable=self.steps == 1 and not any(part.effects.reads_foreign for part in parts),
+            remat=self.remat == "step" and self.steps == 1,
+            one_draw=self.noise == "per_step" and len(self._method.plan.stages) > 1,
         )
-        stacked = [v for part in parts for v in part.stacked.written(part.effects)]
-        for variable, value in zip([*stacked, *foreign], [*written, *last], strict=True):
+        new, left, errors, path = kept
+        for variable, value in zip([*written, *foreign], [*new, *last], strict=True):
             variable.assign(value)
-        return y, path[0] if path else None, losses[0] if losses else None
+        if self.statistics is not None:
+            after = dict(zip(changing, left, strict=True))
+            values = [after.get(n, value) for n, value in enumerate(statistics)]
+            self.statistics.assign(values, statistics)
+        return Passage(y, *(part[0] if part else None for part in (path, losses, errors)))
 
     def _parts_of_a_call(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
@@ -272,52 +332,47 @@ class RKStack(MethodLayer):
         ]
         foreign = list({id(variable): variable for e in effects for variable in e.foreign}.values())
         return [
-            _Part(part, field.owning(foreign), e)
-            for part, field, e in zip(self._parts, fields, effects, strict=True)
+            _Part(part, field.owning(foreign), e, e.without(() if n else self._policy.multiplied))
+            for n, (part, field, e) in enumerate(zip(self._parts, fields, effects, strict=True))
         ]
 
-    def _block(self, parts: list[_Part]) -> Any:
+    def _block(self, parts: list[_Part], changing: list[int]) -> Any:
         """One iteration of the loop: the steps of a block, and the layer after it."""
+        f, *after = parts
 
         def body(carry: tuple, x: tuple, constants: tuple) -> tuple:
             y, foreign, losses = carry
-            values, factors = x
-            written: list = []
-            for number, (part, own) in enumerate(zip(parts, values, strict=True)):
-                field = part.field.with_constants(constants[number])
-                if number == 0:
-                    y, state, loss, _ = self._integration.solve(
-                        field,
-                        y,
-                        (*own, *foreign),
-                        effects=part.effects.owning(len(own), len(foreign)),
-                        factors=factors[0] if factors else None,
-                    )
-                else:
-                    y, state, added = field((*own, *foreign), y)
-                    loss = total(added, self._state_dtype)
-                changed, _ = part.effects.split(state)
-                before, _ = part.effects.split(own)
-                written += cast_like(changed, before)
+            values, statistics, factors, times = x
+            solution = self._integration.solve(
+                f.field.with_constants(constants[0]),
+                y,
+                (*values[0], *foreign),
+                statistics,
+                effects=f.effects.owning(len(values[0]), len(foreign)),
+                factors=ops.unstack(factors[0], factors[0].shape[0]) if factors else (),
+                times=times[0] if times else None,
+            )
+            y, state = solution.y, solution.state
+            written = f.changed(state, values[0])
+            foreign = cast_like(state[len(values[0]) :], foreign)
+            found = [] if solution.loss is None else [solution.loss]
+            for part, own, further in zip(after, values[1:], constants[1:], strict=True):
+                y, state, added, _ = part.field.with_constants(further)((*own, *foreign), y)
+                written += part.changed(state, own)
                 foreign = cast_like(state[len(own) :], foreign)
-                if loss is not None:
-                    losses = tuple(so_far + loss for so_far in losses)
-            return (y, foreign, losses), (tuple(written), (y,) if self.return_states else ())
+                found += added
+            if found:
+                losses = (losses[0] + total(found, self._state_dtype),)
+            left = [solution.statistics[n] for n in changing]
+            outputs = (
+                written,
+                cast_like(left, [statistics[n] for n in changing]),
+                () if solution.error is None else (solution.error,),
+                (y,) if self.return_states else (),
+            )
+            return (y, foreign, losses), outputs
 
         return body
-
-    def _new_integration(self) -> None:
-        dtype = self._state_dtype
-        plans = [stage_plan(self.tableau, dt, dtype) for dt in self._exact_dts]
-        if len({len(plan.factors) for plan in plans}) > 1:
-            raise ValueError(
-                f"`dt` times the coefficients must not round to zero in {dtype} for one block and "
-                f"not for another. Received: dt={self.dt}."
-            )
-        self._integration = Integration(plans[0], self.steps, self.loop)
-        self._factors = None
-        if len(plans) > 1:
-            self._factors = np.array([plan.factors for plan in plans], dtype=dtype)
 
     def unstack(self) -> list[keras.layers.Layer]:
         """The blocks as `depth` single layers with copies of their weights and state.
@@ -346,15 +401,15 @@ class RKStack(MethodLayer):
             self._layer.maker.copy(),
             self.tableau,
             dts[block],
-            self.steps,
-            order=self.order,
-            require=self.require,
-            state=self.state,
+            **{name: getattr(self, name) for name in OF_ONE_METHOD},
+            t0=self._start_of(block),
             name=f"{self.name}_{block}",
             dtype=self.dtype_policy,
         )
         layer.build_like(self)
         self._layer.set_block(block, layer.layer)
+        for one, all_blocks in zip(layer.block_weights, self.block_weights, strict=True):
+            one.assign(ops.convert_to_tensor(all_blocks.value)[block])
         if self._after is None:
             return layer
         after = self._after.maker.copy(name=f"{self.name}_{block}_after")
@@ -362,6 +417,15 @@ class RKStack(MethodLayer):
         self._after.set_block(block, after)
         name = f"{self.name}_{block}_and_after"
         return keras.Sequential([keras.Input(batch_shape=self._built_for), layer, after], name=name)
+
+    def _start_of(self, block: int) -> Any:
+        """The time at which a block begins."""
+        if not takes_time(self.layer):
+            return self.t0
+        if self.trainable_dt:
+            return float(self._exact_t0) + self.steps * float(sum(self.step_sizes[:block]))
+        dts = self._exact_dts if len(self._exact_dts) > 1 else self._exact_dts * self.depth
+        return public(self._exact_t0 + self.steps * sum(dts[:block], Fraction(0)))
 
     @classmethod
     def from_layers(
@@ -382,10 +446,10 @@ class RKStack(MethodLayer):
         layers, after = split_blocks(layers, after)
         if all(isinstance(layer, RKResidual) for layer in layers):
             kwargs = {**method_of(layers, kwargs), **kwargs}
-            like: Any = layers[0]
+            single = layers
             layers = [layer.layer for layer in layers]
         else:
-            like = None
+            single = []
         check_built([*layers, *(after or ())])
         for parts in (layers, after or []):
             first = configuration(parts[0], "layers") if parts else {}
@@ -395,8 +459,11 @@ class RKStack(MethodLayer):
         stack._layer.existing = list(layers)
         if stack._after is not None:
             stack._after.existing = list(after or ())
-        if like is not None:
-            stack.build_like(like)
+        if single:
+            stack.build_like(single[0])
+            columns = zip(*(layer.block_weights for layer in single), strict=True)
+            for weight, values in zip(stack.block_weights, columns, strict=True):
+                weight.assign(ops.stack([ops.convert_to_tensor(v.value) for v in values]))
         return stack
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
@@ -426,5 +493,6 @@ class RKStack(MethodLayer):
         return cls(**config)
 
 
-def _one_block(variable: keras.Variable) -> keras.KerasTensor:
-    return keras.KerasTensor(variable.shape[1:], dtype=variable.dtype)
+def _one_block(stacked: Any) -> keras.KerasTensor:
+    dtype = keras.backend.standardize_dtype(stacked.dtype)
+    return keras.KerasTensor(stacked.shape[1:], dtype=dtype)

@@ -1,6 +1,6 @@
 """Which stages a method evaluates, from which terms, and one step of it.
 
-    k_i = f(y + sum_j (dt a_ij) k_j),    y_next = y + sum_i (dt b_i) k_i
+    k_i = f(t + c_i dt, y + sum_j (dt a_ij) k_j),    y_next = y + sum_i (dt b_i) k_i
 
 A plan is what is left of a tableau once everything that costs something for nothing is gone:
 stages that cannot reach the output, and zero coefficients. (The last stage of a FSAL method has
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from keras_rk.arrays import rounded
 from keras_rk.errors import TableauError
 from keras_rk.layers.loops import add_multiple, is_one
 from keras_rk.tableau import Tableau
@@ -21,7 +22,7 @@ from keras_rk.tableau import Tableau
 class Term(NamedTuple):
     """`factor * k`, where k is the `position`-th stage derivative that is evaluated.
 
-    The factor is a float, or a scalar tensor where each block has its own dt.
+    The factor is a float, or a tensor where each block has its own dt or the method is learned.
     """
 
     position: int
@@ -37,35 +38,45 @@ class StagePlan:
         stages: the indices of the evaluated stages in the tableau, in order.
         rows: for each evaluated stage, the terms that are added to y before f is evaluated.
         update: the terms that are added to y at the end of the step.
+        estimate: the terms of the error estimate, sum_i dt (b_i - b_hat_i) k_i; empty where none
+            is wanted.
     """
 
     dtype: str
     stages: tuple[int, ...]
     rows: tuple[tuple[Term, ...], ...]
     update: tuple[Term, ...]
+    estimate: tuple[Term, ...]
 
     @property
     def factors(self) -> list:
-        """All factors, row after row, those of the update last."""
-        return [term.factor for row in (*self.rows, self.update) for term in row]
+        """All factors: of row after row, of the update, and of the estimate."""
+        return [term.factor for row in self._sums for term in row]
 
     def with_factors(self, factors: Sequence[Any]) -> StagePlan:
         """The same evaluations with other factors, in the order of `factors`."""
         values = iter(factors)
-        *rows, update = (
-            tuple(Term(term.position, next(values)) for term in row)
-            for row in (*self.rows, self.update)
+        *rows, update, estimate = (
+            tuple(Term(term.position, next(values)) for term in row) for row in self._sums
         )
-        return replace(self, rows=tuple(rows), update=update)
+        return replace(self, rows=tuple(rows), update=update, estimate=estimate)
+
+    @property
+    def _sums(self) -> tuple[tuple[Term, ...], ...]:
+        return *self.rows, self.update, self.estimate
 
 
-def stage_plan(tableau: Tableau, dt: Any, dtype: str) -> StagePlan:
+def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False) -> StagePlan:
     """The plan of an explicit tableau for steps of the exact size `dt`.
 
     Each factor is the exact product of dt and a coefficient, rounded once to `dtype`.
+
+    Args:
+        estimate: whether to estimate the error, with the embedded weights of the tableau.
     """
     try:
         scaled = tableau.to_numpy(dtype, scale=dt)
+        differences = _differences(tableau, dtype, dt) if estimate else [0.0] * tableau.stages
     except TableauError as error:
         raise ValueError(
             f"`dt` times the coefficients must fit into {dtype}. Received: dt={_brief(dt)}."
@@ -75,13 +86,20 @@ def stage_plan(tableau: Tableau, dt: Any, dtype: str) -> StagePlan:
         raise ValueError(
             f"`dt` times the weights must not round to zero in {dtype}. Received: dt={_brief(dt)}."
         )
-    stages = _reaching_the_output(a, b)
+    stages = _reaching_the_output(a, [x or y for x, y in zip(b, differences, strict=True)])
     position = {stage: place for place, stage in enumerate(stages)}
 
     def terms(row: Sequence[float]) -> tuple[Term, ...]:
         return tuple(Term(position[j], row[j]) for j in stages if row[j])
 
-    return StagePlan(dtype, tuple(stages), tuple(terms(a[i]) for i in stages), terms(b))
+    rows = tuple(terms(a[i]) for i in stages)
+    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences))
+
+
+def _differences(tableau: Tableau, dtype: str, dt: Any) -> list[float]:
+    """dt (b_i - b_hat_i), each rounded once."""
+    weights = zip(*tableau.exact_weights, strict=True)
+    return rounded([[b - b_hat for b, b_hat in weights]], dtype, dt)[0].tolist()
 
 
 def _brief(dt: Any) -> str:
@@ -110,30 +128,31 @@ def combine(y: Any, terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
         return y
     if len(terms) == 1:
         return add_multiple(y, derivatives[terms[0].position], terms[0].factor)
+    return y + weighted_sum(terms, derivatives)
+
+
+def weighted_sum(terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
+    """factor k + factor k + ..., of at least one term."""
     (first, factor), *others = terms
     increment = derivatives[first]
     if not is_one(factor):
         increment = increment * factor
     for position, factor in others:
         increment = add_multiple(increment, derivatives[position], factor)
-    return y + increment
+    return increment
 
 
-def step(
-    field: Callable[[Any, Any], tuple[Any, Any, list]], y: Any, state: Any, plan: StagePlan
-) -> tuple[Any, Any, list]:
-    """One step from y; every evaluation of f sees the state that the one before it left.
+def step(evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan) -> tuple[Any, Any]:
+    """One step from y.
 
     Args:
-        field: `field(state, y) -> (k, state, losses)`, without side effects.
+        evaluate: `evaluate(place, y)`, the derivative for the evaluated stage at that place.
 
     Returns:
-        y after the step, the state after it, and the losses of all evaluations.
+        y after the step, and the estimate of its error; None where the plan has none.
     """
-    losses: list = []
     derivatives: list = []
-    for row in plan.rows:
-        k, state, new_losses = field(state, combine(y, row, derivatives))
-        derivatives.append(k)
-        losses.extend(new_losses)
-    return combine(y, plan.update, derivatives), state, losses
+    for place, row in enumerate(plan.rows):
+        derivatives.append(evaluate(place, combine(y, row, derivatives)))
+    error = weighted_sum(plan.estimate, derivatives) if plan.estimate else None
+    return combine(y, plan.update, derivatives), error

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_rk.layers import loops
-from keras_rk.layers.inputs import evaluate, is_tensor
+from keras_rk.layers.inputs import evaluate, is_tensor, takes_time
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Effects:
         """Those of a field that owns so many foreign variables after so many of its own."""
         return replace(self, written=(*self.written, *range(own, own + foreign)))
 
+    def without(self, places: Collection[int]) -> Effects:
+        """Those that are left when the variables at some positions count as unwritten."""
+        return replace(self, written=tuple(n for n in self.written if n not in places))
+
     def split(self, state: Sequence[Any]) -> tuple[tuple, tuple]:
         """The values that f changes, and those that it leaves alone."""
         written = tuple(state[place] for place in self.written)
@@ -52,8 +56,33 @@ class Effects:
         return tuple(next(parts[place not in self.written]) for place in range(size))
 
 
+class Evaluation(NamedTuple):
+    """What an evaluation of f returns.
+
+    Attributes:
+        k: f(t, y).
+        state: the values that it leaves in the variables of the field.
+        losses: those of activities (`add_loss`). Those of weights are not among them: they do not
+            depend on how often f is evaluated, and Keras collects them by itself.
+        foreign: what it assigns to variables that are not those of the field.
+    """
+
+    k: Any
+    state: tuple
+    losses: list
+    foreign: tuple[Foreign, ...]
+
+
+class Foreign(NamedTuple):
+    """A value assigned to a variable that the field does not own, and the one before."""
+
+    variable: keras.Variable
+    before: Any
+    value: Any
+
+
 class VectorField:
-    """y' = f(y), with everything else that f is called with held constant.
+    """y' = f(t, y), with everything else that f is called with held constant.
 
     Args:
         layer: a built layer.
@@ -79,38 +108,55 @@ class VectorField:
         self.mask = mask
         self.dtype = dtype
         self.foreign = tuple(foreign)
+        self.takes_time = takes_time(layer)
         self.variables = [*own_variables(layer), *foreign]
         # Which variables are trainable can change between calls (freezing): read now.
         self.trainable = tuple(variable.trainable for variable in self.variables)
 
-    def __call__(self, state: Sequence[Any], y: Any) -> tuple[Any, tuple, list]:
-        """f(y), the state that this evaluation leaves, and the losses that it adds.
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The positions of the seeds of random layers among the variables."""
+        return tuple(place for place, v in enumerate(self.variables) if is_seed(v))
 
-        The losses are those of activities (`add_loss`). Those of weights are not among them:
-        they do not depend on how often f is evaluated, and Keras collects them by itself.
+    def __call__(
+        self, state: Sequence[Any], y: Any, t: Any = None, foreign: Sequence[tuple] = ()
+    ) -> Evaluation:
+        """f(t, y), without side effects.
 
         Gradients do not flow through what f assigns to non-trainable variables; they do through
         what it assigns to its trainable ones.
-        """
-        k, new_state, scope = self._evaluate(state, y)
-        for variable, value in scope.foreign.values():
-            variable.assign(value)
-        return cast(k, self.dtype), new_state, list(scope.losses)
 
-    def effects(self, y: Any, state: Sequence[Any]) -> Effects:
+        Args:
+            state: a value for each variable of the field.
+            y: where f is evaluated.
+            t: the time, where f takes it.
+            foreign: variables that are not those of the field, each with a value to use.
+        """
+        k, new_state, scope = self._evaluate(state, y, t, foreign)
+        return Evaluation(
+            cast(k, self.dtype), new_state, list(scope.losses), tuple(scope.foreign.values())
+        )
+
+    def effects(
+        self,
+        y: Any,
+        state: Sequence[Any],
+        t: Any = None,
+        look: Callable[[Callable[[Any], Any], Any], None] = loops.look,
+    ) -> Effects:
         """What f does at y, found out by an evaluation without effect."""
         found: list[Effects] = []
 
         def see(values: tuple) -> Any:
-            y, state, constants = values
-            k, new_state, scope = self.with_constants(constants)._evaluate(state, y)
-            foreign = tuple(variable for variable, _ in scope.foreign.values())
+            y, state, t, constants = values
+            k, new_state, scope = self.with_constants(constants)._evaluate(state, y, *t)
+            foreign = tuple(variable for variable, *_ in scope.foreign.values())
             pairs = enumerate(zip(new_state, state, strict=True))
             written = tuple(place for place, (new, old) in pairs if new is not old)
             found.append(Effects(written, foreign, scope.reads_foreign, bool(scope.losses)))
             return k
 
-        loops.look(see, (y, tuple(state), self.constants()))
+        look(see, (y, tuple(state), () if t is None else (t,), self.constants()))
         return found[-1]
 
     def constants(self) -> list:
@@ -141,11 +187,14 @@ class VectorField:
     def _further(self) -> tuple:
         return self.args, self.kwargs, self.mask
 
-    def _evaluate(self, state: Sequence[Any], y: Any) -> tuple[Any, tuple, _FieldScope]:
+    def _evaluate(
+        self, state: Sequence[Any], y: Any, t: Any = None, foreign: Sequence[tuple] = ()
+    ) -> tuple[Any, tuple, _FieldScope]:
         if self.mask is not None:
             y = _MASKED(y, mask=self.mask)
-        with _FieldScope(list(zip(self.variables, state, strict=True))) as scope:
-            k = evaluate(self.layer, y, self.args, self.kwargs)
+        kwargs = {**self.kwargs, "t": t} if self.takes_time else self.kwargs
+        with _FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
+            k = evaluate(self.layer, y, self.args, kwargs)
         check_same_shape(self.layer, y.shape, k.shape)
         return k, tuple(self._new_values(scope, state)), scope
 
@@ -173,6 +222,12 @@ class VectorField:
                 variable.assign(value)
 
 
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is the state of a `keras.random.SeedGenerator`."""
+    is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
+    return variable.name == "seed_generator_state" and not is_float
+
+
 def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     """All variables of a layer, in an order that freezing does not change."""
     return [*layer.variables, *layer.metrics_variables]
@@ -185,11 +240,11 @@ class _FieldScope(keras.StatelessScope):
     layer that belongs to the model around it.
     """
 
-    def __init__(self, mapping: list) -> None:
-        super().__init__(mapping, collect_losses=True)
-        self._own = frozenset(self.state_mapping)
+    def __init__(self, mapping: list, foreign: Sequence[tuple] = ()) -> None:
+        super().__init__([*mapping, *foreign], collect_losses=True)
+        self._own = frozenset(id(variable) for variable, _ in mapping)
         self.written: set[int] = set()
-        self.foreign: dict[int, tuple] = {}
+        self.foreign: dict[int, Foreign] = {}
         self.reads_foreign = False
         self.kept_losses: list = []
 
@@ -204,10 +259,16 @@ class _FieldScope(keras.StatelessScope):
         variable, value = update
         if isinstance(value, keras.Variable):  # what it holds now, not what it will hold later
             value = ops.convert_to_tensor(value.value)
+        key = id(variable)
+        if key not in self._own:
+            before = self.foreign[key].before if key in self.foreign else self._before(variable)
+            self.foreign[key] = Foreign(variable, before, value)
         super().add_update((variable, value))
-        self.written.add(id(variable))
-        if id(variable) not in self._own:
-            self.foreign[id(variable)] = (variable, value)
+        self.written.add(key)
+
+    def _before(self, variable: keras.Variable) -> Any:
+        value = self.get_current_value(variable)
+        return loops.value(variable, written=True) if value is None else value
 
     def __exit__(self, *error: Any) -> None:
         """Leaves the losses of f alive as long as the scope around this one.

@@ -1,0 +1,151 @@
+"""Moving statistics: which variables of f are some, and their values at each evaluation.
+
+Batch normalization inside f sees another distribution at every step and stage. What it learns of
+one fits no other, so that inference repeats training only with statistics for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rk.layers import loops
+from keras_rk.layers.vector_field import VectorField, own_variables
+
+FOLLOWS_WEIGHTS = ("vector_u",)  # SpectralNormalization's, which does not depend on y
+
+
+def find_statistics(
+    layer: keras.layers.Layer,
+    unfrozen: Callable[[], keras.layers.Layer],
+    field: Callable[[keras.layers.Layer], VectorField],
+    y: keras.KerasTensor,
+) -> tuple[int, ...]:
+    """The positions of the moving statistics of f among its variables.
+
+    They are the numbers that no optimizer trains and that f assigns to in training. What f has
+    frozen, quantized or adapted it does not assign to, and seeds are no such numbers.
+
+    Args:
+        layer: f, built.
+        unfrozen: makes a layer like f, built, of which nothing is frozen; only called where f
+            leaves variables alone that are not trained, either.
+        field: f or the like as a vector field, called with `training=True`.
+        y: the state, a symbolic tensor.
+    """
+    candidates = {place for place, v in enumerate(own_variables(layer)) if is_statistic(v)}
+    if not candidates:
+        return ()
+    written = _written(field(layer), y)
+    if candidates <= written:
+        return tuple(sorted(candidates))
+    try:
+        other = unfrozen()
+    except Exception:  # a layer that cannot be made again is taken as it is
+        return tuple(sorted(candidates & written))
+    candidates = {place for place, v in enumerate(own_variables(other)) if is_statistic(v)}
+    return tuple(sorted(candidates & _written(field(other), y)))
+
+
+def is_statistic(variable: keras.Variable) -> bool:
+    """Whether a variable, unless frozen, may hold moving statistics."""
+    is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
+    return is_float and not variable.trainable and variable.name not in FOLLOWS_WEIGHTS
+
+
+def _written(field: VectorField, y: keras.KerasTensor) -> set[int]:
+    state = [keras.KerasTensor(v.shape, dtype=v.dtype) for v in field.variables]
+    t = keras.KerasTensor((), dtype=field.dtype) if field.takes_time else None
+    return set(field.effects(y, state, t, look=loops.look_at_symbols).written)
+
+
+class EvaluationStatistics(keras.layers.Layer):
+    """The moving statistics of all evaluations of f but the first, which has those of f itself.
+
+    Weights that were saved with another method, other steps or one set for all evaluations can be
+    loaded: each evaluation starts from the statistics of the one that was nearest to it.
+
+    Args:
+        variables: the moving statistics of f, those of the first evaluation; with `blocks`, stacked
+            along a first axis.
+        steps, stages: how many evaluations there are.
+        blocks: the number of blocks; None for a single one.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        steps: int,
+        stages: int,
+        blocks: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._first = lambda: tuple(variables)  # not to be tracked: they belong to f
+        self._sizes = steps, stages
+        self._axis = 0 if blocks is None else 1  # that of the evaluations
+        for place, variable in enumerate(variables):
+            self.add_weight(
+                shape=self._insert(variable.shape, steps * stages - 1),
+                initializer=lambda shape, dtype=None, v=variable: self._spread(v.value, shape),
+                dtype=variable.dtype,
+                trainable=False,
+                autocast=False,
+                aggregation=variable.aggregation,
+                name=f"{place}_{variable.name}",
+            )
+        self.built = True
+
+    def _insert(self, shape: Sequence[int], size: int) -> tuple[int, ...]:
+        return (*shape[: self._axis], size, *shape[self._axis :])
+
+    def _spread(self, value: Any, shape: Sequence[int]) -> Any:
+        return ops.expand_dims(value, self._axis) * ops.ones(shape, dtype=value.dtype)
+
+    def all(self) -> tuple:
+        """The present values at all evaluations, along the axis of evaluations."""
+        return tuple(
+            joined(loops.value(first, True), loops.value(others, True), self._axis)
+            for first, others in zip(self._first(), self.weights, strict=True)
+        )
+
+    def assign(self, values: Sequence[Any], before: Sequence[Any]) -> None:
+        """Assigns what has changed since `before`, along the axis of evaluations."""
+        parts = zip(self._first(), self.weights, values, before, strict=True)
+        for first, others, new, old in parts:
+            if new is not old:
+                one, rest = ops.split(new, [1], self._axis)
+                first.assign(ops.squeeze(one, self._axis))
+                others.assign(rest)
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store["evaluations"] = np.array(self._sizes)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Takes over what was saved, also for other evaluations, or what f has itself."""
+        names = list(store.keys())  # what Keras passes is no real mapping
+        saved = {name: np.asarray(store[name]) for name in names}
+        sizes = tuple(int(n) for n in saved.pop("evaluations", (1, 1)))
+        steps = np.arange(self._sizes[0]) * sizes[0] // self._sizes[0]
+        stages = np.rint(np.linspace(0, sizes[1] - 1, self._sizes[1])).astype(int)
+        nearest = np.add.outer(steps * sizes[1], stages).ravel()
+        if saved and len(saved) != len(self.weights):
+            raise ValueError(
+                f"Layer {self.name!r} has {len(self.weights)} moving statistics. "
+                f"Received: a file with {len(saved)}."
+            )
+        for place, (first, weight) in enumerate(zip(self._first(), self.weights, strict=True)):
+            values = np.expand_dims(ops.convert_to_numpy(first), self._axis)
+            if saved:
+                values = np.concatenate([values, saved[str(place)]], self._axis)
+            weight.assign(np.take(values, nearest[1:], self._axis))
+
+
+def joined(first: Any, others: Any, axis: int = 0) -> Any:
+    """The values at all evaluations, from those of the first and of the others."""
+    return ops.concatenate([ops.expand_dims(first, axis), others], axis)
