@@ -14,7 +14,8 @@ except ImportError as error:
         f"work without them.) Importing Keras failed with: {error}"
     ) from error
 
+from keras_rk.layers.concat_time import ConcatTime
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.rk_stack import RKStack
 
-__all__ = ["RKResidual", "RKStack"]
+__all__ = ["ConcatTime", "RKResidual", "RKStack"]

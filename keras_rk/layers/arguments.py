@@ -226,6 +226,16 @@ def positive_integer(name: str, value: Any) -> int:
     return number
 
 
+def whole_axis(value: Any) -> int:
+    """`value` as the int of an axis."""
+    number = whole_number(value)
+    if number is None:
+        raise ValueError(
+            f"`axis` must be an integer. Received: axis={value!r} (of type {type(value).__name__})."
+        )
+    return number
+
+
 def truth(name: str, value: Any) -> bool:
     """`value` as a bool; numbers and words are none."""
     if isinstance(value, (bool, np.bool_)):

@@ -21,8 +21,8 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     The residual connection y + f(y) is a step of Euler's method for y' = f(y) with dt = 1. This
     layer takes such steps with any explicit method, given by its Butcher tableau (A, b, c):
 
-        k_i    = f(y + dt * sum_j a_ij k_j),    i = 1, ..., s
-        y_next = y + dt * sum_i b_i k_i
+        k_i    = f(t + c_i dt, y + dt * sum_j a_ij k_j),    i = 1, ..., s
+        y_next = y + dt * sum_i b_i k_i,                    t_next = t + dt
 
     `steps` of them with the same f, so with shared weights. The number of weights is that of f,
     whatever the method. Euler with dt = 1 gives what y + f(y) gives, to the last bit.
@@ -45,6 +45,10 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     >>> model.predict(np.ones((3, 5, 8)), verbose=0).shape
     (3, 5, 8)
 
+    f may depend on the time: a layer whose `call` has an argument `t`, or a functional model with
+    an input of that name, gets t + c_i dt as a scalar (see `ConcatTime`). The order that is proved
+    is then that for y' = f(t, y).
+
     Args:
         layer: f, a Keras layer or model whose output has the shape of y. A functional model may
             have several inputs, `keras.Model([y, context], ...)`. f belongs to this wrapper
@@ -60,9 +64,35 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         require: what must be proved before anything is built. `"order"`: explicit, consistent,
             row sums (c = A·1), and `order` or the order that the tableau claims; `"consistent"`:
             explicit and consistent; `"explicit"`: explicit only.
-        state: what becomes of non-trainable state in f (moving statistics, seeds) over the
-            evaluations of f. `"shared"`: there is one state, which every evaluation sees and
-            updates in turn; so batch normalization in f averages over all stages.
+        state: what becomes of moving statistics in f (batch normalization) over the evaluations of
+            f. `"per_evaluation"`: each step and stage has its own, so that inference repeats
+            training; `"shared"`: there is one set, which all evaluations update in turn, and which
+            fits none of them; `"first"`: one set, updated by the first stage of each step alone.
+            Weights that were saved with another method, steps or state can be loaded: each
+            evaluation starts from the statistics nearest to it, to be improved by
+            `keras_rk.recalibrate`. Other state (of f, such as that of `SpectralNormalization`) is
+            handed on from one evaluation to the next.
+        noise: `"per_step"`: all stages of a step draw the same random numbers, so that f is one
+            vector field within a step; `"per_stage"`: each stage draws new ones. (Dropout without
+            a seed on PyTorch draws from PyTorch's generator, which is turned back; a loop then runs
+            in Python.)
+        t0: the time at which the first step begins, for an f that takes the time. Exact like dt.
+        remat: `"step"` or `"stage"`: what is computed inside each step or each evaluation of f is
+            not kept for the gradient but computed again (rematerialisation), so that memory grows
+            by y, or by the stage derivatives, and no more. None: everything is kept.
+        trainable_dt: True: dt = dt_0 * exp(theta) with a trainable theta, zero at first, so that dt
+            keeps its sign; `"channel"`: with one for each entry of y's last axis. The present
+            values are `layer.step_sizes`.
+        trainable_tableau: whether the non-zero coefficients of A and b are trained. The method
+            stays explicit, its nodes stay row sums, and its weights sum to one: the last weight is
+            one minus the others. `layer.tableau` is the method learned so far, computed exactly.
+        order_penalty: a pair `(p, weight)`, which adds weight * sum (Phi(t) - 1/gamma(t))^2 over
+            the rooted trees t with at most p vertices to the loss of a trainable tableau.
+        error_estimate: whether to estimate the error with the embedded weights b_hat of the
+            tableau: the root mean square of dt * sum_i (b_i - b_hat_i) k_i, as its mean over the
+            steps, is `layer.estimated_error` after each call; `keras_rk.RKMonitor` logs it in
+            `fit`.
+        error_weight: adds that estimate to the loss with this weight.
         return_states: whether to return y before the first step and after each one.
         jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and
             calls it again and again, without `torch.compile` for the rest of the model. JAX and
@@ -102,8 +132,9 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
 
     Raises:
         keras_rk.TableauError: at construction, for a tableau without the required properties.
-        ValueError: at construction, for a bad `layer`, `dt`, `steps`, `require` or `state`; when
-            built, for an f that changes the shape; when called, for a y that is not one tensor.
+        ValueError: at construction, for a bad argument, or for arguments that exclude each other
+            (an error estimate without `b_hat`, or of a tableau that is trained); when built, for
+            an f that changes the shape; when called, for a y that is not one tensor.
         TypeError: when built, for further arguments that f does not take.
         AttributeError: for setting an argument after construction.
 

@@ -56,9 +56,9 @@ class RKStack(MethodLayer):
     A residual network of `depth` blocks, of which block n takes `steps` steps of an explicit
     Runge-Kutta method, given by its Butcher tableau (A, b, c), along its own vector field f_n:
 
-        k_i    = f_n(y + dt_n * sum_j a_ij k_j),    i = 1, ..., s
-        y_next = y + dt_n * sum_i b_i k_i
-        y_next = after_n(y_next)                    after the last step, where `after` is given
+        k_i    = f_n(t + c_i dt_n, y + dt_n * sum_j a_ij k_j),    i = 1, ..., s
+        y_next = y + dt_n * sum_i b_i k_i,                        t_next = t + dt_n
+        y_next = after_n(y_next)                                  after the last step, if given
 
     It computes what `depth` layers `RKResidual` (and the layers after them) compute one after
     another, from weights that are stacked along a new first axis. So the time to compile does not
@@ -107,8 +107,37 @@ class RKStack(MethodLayer):
             (`keras.utils.set_random_seed` makes that reproducible). A factory chooses seeds itself.
         order: an order that the method must be proved to have.
         require: what must be proved before anything is built, as in `RKResidual`.
-        state: what becomes of non-trainable state in f over the evaluations in a block, as in
-            `RKResidual`. Each block has its own state.
+        state: what becomes of moving statistics in f (batch normalization) over the evaluations of
+            f. `"per_evaluation"`: each step and stage has its own, so that inference repeats
+            training; `"shared"`: there is one set, which all evaluations update in turn, and which
+            fits none of them; `"first"`: one set, updated by the first stage of each step alone.
+            Weights that were saved with another method, steps or state can be loaded: each
+            evaluation starts from the statistics nearest to it, to be improved by
+            `keras_rk.recalibrate`. Other state (of f, such as that of `SpectralNormalization`) is
+            handed on from one evaluation to the next.
+        noise: `"per_step"`: all stages of a step draw the same random numbers, so that f is one
+            vector field within a step; `"per_stage"`: each stage draws new ones. (Dropout without
+            a seed on PyTorch draws from PyTorch's generator, which is turned back; a loop then runs
+            in Python.)
+        t0: the time at which the first step begins, for an f that takes the time. Exact like dt.
+            Each block begins where the one before has ended.
+        remat: `"step"` or `"stage"`: what is computed inside each step or each evaluation of f is
+            not kept for the gradient but computed again (rematerialisation), so that memory grows
+            by y, or by the stage derivatives, and no more. None: everything is kept.
+        trainable_dt: True: dt = dt_0 * exp(theta) with a trainable theta for each block, zero at
+            first, so that dt keeps its sign; `"channel"`: with one for each entry of y's last
+            axis, too. The present values are `layer.step_sizes`.
+        trainable_tableau: whether the non-zero coefficients of A and b are trained, the same for
+            all blocks. The method
+            stays explicit, its nodes stay row sums, and its weights sum to one: the last weight is
+            one minus the others. `layer.tableau` is the method learned so far, computed exactly.
+        order_penalty: a pair `(p, weight)`, which adds weight * sum (Phi(t) - 1/gamma(t))^2 over
+            the rooted trees t with at most p vertices to the loss of a trainable tableau.
+        error_estimate: whether to estimate the error with the embedded weights b_hat of the
+            tableau: the root mean square of dt * sum_i (b_i - b_hat_i) k_i, as its mean over the
+            steps, is `layer.estimated_error` after each call, one for each block;
+            `keras_rk.RKMonitor` logs it in `fit`.
+        error_weight: adds that estimate to the loss with this weight.
         return_states: whether to return y before the first block and after each one.
         jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and
             calls it again and again, without `torch.compile` for the rest of the model. JAX and
