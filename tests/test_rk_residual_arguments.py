@@ -52,7 +52,7 @@ LIAR = Tableau([[], ["1/2"]], [0, 1], claimed_order=3, name="liar")
         ({"order": 4, "require": "explicit"}, ValueError, "drop one"),
         ({"require": "nothing"}, ValueError, "'consistent'"),
         ({"require": None}, ValueError, "require"),
-        ({"state": "first"}, ValueError, "'shared'"),
+        ({"state": "last"}, ValueError, "'shared'"),
         ({"layer": np.tanh}, ValueError, "Lambda"),
         ({"layer": keras.layers.Dense}, ValueError, "layer"),
         ({"unknown": 1}, ValueError, "unknown"),

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_rk.layers import RKResidual
-from tests.keras_helpers import STATEFUL, ByHand, assert_same_variables, dense, normal, numpy
+from tests.keras_helpers import PLAIN, STATEFUL, ByHand, assert_same_variables, dense, normal, numpy
 
 
 class Owner(keras.Model):
@@ -23,7 +23,7 @@ class Owner(keras.Model):
 
 
 def midpoint(f):
-    return RKResidual(f, "midpoint", steps=2)
+    return RKResidual(f, "midpoint", steps=2, **PLAIN)
 
 
 # name: with RKResidual, written by hand

@@ -9,6 +9,7 @@ from keras_rk.layers import RKResidual, integration
 from tests.keras_helpers import (
     BACKEND,
     MODES,
+    PLAIN,
     WithLoss,
     assert_same_variables,
     batch_normalized,
@@ -89,7 +90,8 @@ def reference(name, mode):
 
 def pair(make, steps, *further):
     """The same layer twice, in RKResidual and written by hand."""
-    ours, by_hand = RKResidual(make(), "midpoint", DT, steps=steps), Steps(make(), steps)
+    ours = RKResidual(make(), "midpoint", DT, steps=steps, **PLAIN)
+    by_hand = Steps(make(), steps)
     inputs = [ops.convert_to_tensor(x) for x in (normal(4, 3), *further)]
     ours(*inputs)
     by_hand(*inputs)
@@ -280,7 +282,7 @@ class Owner(keras.Model):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["batch norm", "dropout", "spectral"])
 def test_foreign_variables(name, mode):
-    ours = Owner(lambda f: RKResidual(f, "midpoint", DT, steps=5), STATEFUL[name])
+    ours = Owner(lambda f: RKResidual(f, "midpoint", DT, steps=5, **PLAIN), STATEFUL[name])
     by_hand = Owner(lambda f: Steps(f, 5), STATEFUL[name])
     y = ops.convert_to_tensor(normal(4, 3, seed=1))
     for model in (ours, by_hand):

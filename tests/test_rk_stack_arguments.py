@@ -39,7 +39,7 @@ MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
         ({"seed": "a"}, ValueError, "Received: seed='a'"),
         ({"return_states": 1}, ValueError, "`return_states` must be True or False. Received"),
         ({"return_states": None}, ValueError, "Received: return_states=None"),
-        ({"state": "first"}, ValueError, "'shared'"),
+        ({"state": "last"}, ValueError, "'shared'"),
         ({"require": "nothing"}, ValueError, "'consistent'"),
         ({"tableau": MIDPOINT_RULE}, TableauError, "implicit midpoint"),
         ({"tableau": "rk4", "order": 5}, TableauError, "5"),

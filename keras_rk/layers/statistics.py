@@ -85,7 +85,7 @@ class EvaluationStatistics(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._first = lambda: tuple(variables)  # not to be tracked: they belong to f
+        self._first = _Untracked(variables)
         self._sizes = steps, stages
         self._axis = 0 if blocks is None else 1  # that of the evaluations
         for place, variable in enumerate(variables):
@@ -110,12 +110,12 @@ class EvaluationStatistics(keras.layers.Layer):
         """The present values at all evaluations, along the axis of evaluations."""
         return tuple(
             joined(loops.value(first, True), loops.value(others, True), self._axis)
-            for first, others in zip(self._first(), self.weights, strict=True)
+            for first, others in zip(self._first.variables, self.weights, strict=True)
         )
 
     def assign(self, values: Sequence[Any], before: Sequence[Any]) -> None:
         """Assigns what has changed since `before`, along the axis of evaluations."""
-        parts = zip(self._first(), self.weights, values, before, strict=True)
+        parts = zip(self._first.variables, self.weights, values, before, strict=True)
         for first, others, new, old in parts:
             if new is not old:
                 one, rest = ops.split(new, [1], self._axis)
@@ -139,11 +139,20 @@ class EvaluationStatistics(keras.layers.Layer):
                 f"Layer {self.name!r} has {len(self.weights)} moving statistics. "
                 f"Received: a file with {len(saved)}."
             )
-        for place, (first, weight) in enumerate(zip(self._first(), self.weights, strict=True)):
+        for place, (first, weight) in enumerate(
+            zip(self._first.variables, self.weights, strict=True)
+        ):
             values = np.expand_dims(ops.convert_to_numpy(first), self._axis)
             if saved:
                 values = np.concatenate([values, saved[str(place)]], self._axis)
             weight.assign(np.take(values, nearest[1:], self._axis))
+
+
+class _Untracked:
+    """Variables that belong to another layer, kept where Keras does not look for one's own."""
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        self.variables = tuple(variables)
 
 
 def joined(first: Any, others: Any, axis: int = 0) -> Any:
