@@ -218,9 +218,9 @@ class RKStack(MethodLayer):
     def build(self, input_shape: Any) -> None:
         self._built_for = input_shape
         with loops.outside_graph():
-            self._layer.build(self, self.depth, self._build_f)
+            self._layer.build(self, self.depth, input_shape, self._build_f)
             if self._after is not None:
-                self._after.build(self, self.depth, self._build_after)
+                self._after.build(self, self.depth, input_shape, self._build_after)
         self.built = True
 
     def _build_f(self, layer: keras.layers.Layer) -> None:
