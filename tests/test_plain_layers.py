@@ -94,6 +94,7 @@ def built():
     [
         lambda: Own(2),
         lambda: L.Dense(4, activation=lambda x: x),
+        lambda: L.Dense(4, activation=keras.ops.sin),
         lambda: L.Dense(4, activation=L.PReLU()),
         lambda: L.Dense(4, kernel_initializer=OwnInitializer()),
         lambda: L.Dense(4, dtype="int8_from_float32"),

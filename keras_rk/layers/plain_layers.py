@@ -108,7 +108,8 @@ def _is_plain(value: Any) -> bool:
         return _is_of_keras(type(value)) and (seed is None or isinstance(seed, int))
     if isinstance(value, (keras.regularizers.Regularizer, keras.constraints.Constraint)):
         return _is_of_keras(type(value))
-    return inspect.isfunction(value) and _is_of_keras(value)
+    name = getattr(value, "__name__", "")
+    return inspect.isfunction(value) and value is getattr(keras.activations, name, None)
 
 
 def _is_of_keras(value: Any) -> bool:
