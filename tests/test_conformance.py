@@ -27,7 +27,7 @@ CASES = {
     "conv1d": (lambda: keras.layers.Conv1D(3, 3, padding="same"), (2, 5, 3), 2, 0, 0, 0),
     "conv2d": (lambda: keras.layers.Conv2D(2, 3, padding="same"), (2, 5, 4, 2), 2, 0, 0, 0),
     "lstm": (lambda: keras.layers.LSTM(3, return_sequences=True), (2, 4, 3), 3, 0, 1, 0),
-    "batch normalization": (lambda: keras.layers.BatchNormalization(), (2, 4), 2, 2, 0, 0),
+    "batch normalization": (lambda: keras.layers.BatchNormalization(), (2, 4), 2, 4, 0, 0),
     "dropout": (lambda: keras.layers.Dropout(0.5, seed=1), (2, 4), 0, 0, 1, 0),
     "sequential": (lambda: keras.Sequential([dense(5), dense(4)]), (2, 4), 4, 0, 0, 0),
     "functional": (functional, (2, 4), 4, 0, 0, 0),

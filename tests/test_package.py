@@ -51,6 +51,31 @@ def test_layers_are_loaded_when_they_are_touched():
     assert run("import keras_rk, sys; print('keras_rk.layers' in sys.modules)") == "False"
 
 
+STACK = """
+import keras
+from keras_rk.layers import RKStack
+
+dense = {LAYER}
+stack = RKStack(dense, 3, after=keras.layers.BatchNormalization(), seed=1)
+stack.build((None, 4))
+model = keras.Sequential([keras.Input((4,)), stack])
+model.compile("sgd", "mse")
+model.fit(keras.ops.ones((2, 4)), keras.ops.ones((2, 4)), verbose=0)
+"""
+
+
+@needs_keras
+@pytest.mark.skipif(backend() == "tensorflow", reason="Keras itself imports TensorFlow")
+@pytest.mark.parametrize("layer", ["Dense(4)", "Conv1D(4, 3, padding='same')", "factory"])
+def test_a_stack_is_trained_without_importing_tensorflow(layer):
+    dense = "lambda block: keras.layers.Dense(4)" if layer == "factory" else f"keras.layers.{layer}"
+    shape = "(5, 4)" if layer.startswith("Conv") else "(4,)"
+    code = STACK.replace("{LAYER}", dense)
+    code = code.replace("(4,)", shape).replace("(None, 4)", f"(None, *{shape})")
+    code = code.replace("(2, 4)", f"(2, *{shape})")
+    assert run(f"{code}\nimport sys; print('tensorflow' in sys.modules)") == "False"
+
+
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
     if name == "layers" and not has_backend():

@@ -47,7 +47,7 @@ def frozen_in_part():
 def test_a_frozen_stack_does_not_move():
     stack = normalized_after_each()
     stack.trainable = False
-    assert (len(stack.trainable_weights), len(stack.non_trainable_weights)) == (0, 10)
+    assert (len(stack.trainable_weights), len(stack.non_trainable_weights)) == (0, 12)
     before = values(stack)
     fit(stack, keras.layers.Dense(3))
     assert not any(changed(stack, before).values())

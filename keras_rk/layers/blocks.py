@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_rk.layers.copies import classes_inside, made_from
+from keras_rk.layers.plain_layers import arguments_of, made_again, of_one_kind
 from keras_rk.layers.rk_residual import RKResidual
 
 OF_ONE_METHOD = (
@@ -33,19 +34,33 @@ class BlockMaker:
         is_layer = isinstance(source, keras.layers.Layer)
         self.factory: Any = None if is_layer else _factory(source, argument)
         example = source if self.factory is None else self._made_by_factory(0)
-        self.config = configuration(example, argument)
-        self.custom_objects = {
-            type(layer).__name__: type(layer) for layer in layers_inside(example)
-        }
+        self.arguments = arguments_of(example)
+        if self.arguments is None:
+            self._config: dict | None = configuration(example, argument)
+        else:  # serialized only when asked for, so it has to stay as it is
+            self._config, self._original = None, type(example)(**self.arguments)
+        self.custom_objects = classes_inside(example)
         self.template = self.make(0) if self.factory is None else example
+
+    @property
+    def config(self) -> dict:
+        """What Keras makes a layer like the source from."""
+        if self._config is None:
+            self._config = configuration(self._original, self.argument)
+        return self._config
 
     def make(self, block: int) -> keras.layers.Layer:
         """A new layer for the block, with initial weights of its own."""
-        if self.factory is None:
+        if self.factory is not None:
+            layer = self._made_by_factory(block)
+            if self.arguments is None or not of_one_kind(self._original, layer):
+                check_same_kind(self.config, layer, block)
+            return layer
+        if self.arguments is None:
             return self._copy(with_seeds(self.config, self.seed, block))
-        layer = self._made_by_factory(block)
-        check_same_kind(self.config, layer, block)
-        return layer
+        return made_again(
+            type(self._original), self.arguments, lambda x: with_seeds(x, self.seed, block)
+        )
 
     def _made_by_factory(self, block: int) -> keras.layers.Layer:
         layer = self.factory(block)
@@ -58,6 +73,10 @@ class BlockMaker:
 
     def copy(self, name: str | None = None) -> keras.layers.Layer:
         """A new layer like the template, whose weights are to be set."""
+        if self.arguments is not None:
+            return made_again(
+                type(self._original), {**self.arguments, "name": name or self._original.name}
+            )
         config = self.config
         if name is not None:
             config = {**config, "config": {**config["config"], "name": name}}
@@ -65,9 +84,7 @@ class BlockMaker:
 
     def _copy(self, config: dict) -> keras.layers.Layer:
         try:
-            return keras.saving.deserialize_keras_object(
-                deepcopy(config), custom_objects=self.custom_objects, safe_mode=False
-            )
+            return made_from(config, self.custom_objects)
         except Exception as error:
             raise ValueError(_not_made_again(self.argument, config["class_name"], error)) from error
 
@@ -102,13 +119,6 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
     except TypeError:
         return source
     return lambda block: source()
-
-
-def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """A layer, and those that a model is made of."""
-    children = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
-    layers = [child for child in children if isinstance(child, keras.layers.Layer)]
-    return [layer, *(inner for child in layers for inner in layers_inside(child))]
 
 
 def with_seeds(config: Any, seed: int | None, block: int) -> Any:

@@ -286,11 +286,10 @@ class RKStack(MethodLayer):
     def build(self, input_shape: Any) -> None:
         self._built_for = input_shape
         with loops.outside_graph():
-            self._layer.build(self, self.depth, self._build_f)
+            self._layer.build(self, self.depth, input_shape, self._build_f)
             if self._after is not None:
-                self._after.build(self, self.depth, self._build_after)
-            maker = self._layer.maker
-            self.build_method(self.layer, self._layer.variables, maker.copy)
+                self._after.build(self, self.depth, input_shape, self._build_after)
+            self.build_method(self.layer, self._layer.variables, self._layer.maker.copy)
         self.built = True
 
     def _build_f(self, layer: keras.layers.Layer) -> None:

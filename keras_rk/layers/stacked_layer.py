@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_rk.layers import loops
-from keras_rk.layers.blocks import BlockMaker, layers_inside
+from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.copies import layers_inside
 from keras_rk.layers.vector_field import Effects, own_variables
 
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -37,11 +39,21 @@ class StackedLayer:
         self._flags: list[bool] = []
 
     def build(
-        self, owner: keras.layers.Layer, depth: int, build_one: Callable[[Any], None]
+        self,
+        owner: keras.layers.Layer,
+        depth: int,
+        input_shape: Any,
+        build_one: Callable[[Any], None],
     ) -> None:
-        """Creates the stacked variables of `owner`, with initial values block by block."""
+        """Creates the stacked variables of `owner`, with initial values block by block.
+
+        Args:
+            build_one: builds a layer by calling it with symbolic tensors, and checks what it does.
+        """
         loops.check_stackable(self.template, layers_inside(self.template))
         build_one(self.template)
+        if self.maker.arguments is not None:  # the check of the template is one of all
+            build_one = partial(_build_plain, input_shape=input_shape)
         layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
         for layer in layers:
             if not self.existing and layer is not self.template:
@@ -96,6 +108,12 @@ class StackedLayer:
         for variable, stacked in zip(own_variables(layer), self.variables, strict=True):
             variable.assign(ops.convert_to_tensor(stacked.value)[block])
             variable.trainable = stacked.trainable
+
+
+def _build_plain(layer: keras.layers.Layer, input_shape: Any) -> None:
+    """Builds a layer that needs no call for it, which would take much longer."""
+    if not layer.built:
+        layer.build(input_shape)
 
 
 def _stacked_variable(
