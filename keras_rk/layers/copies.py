@@ -30,3 +30,12 @@ def made_from(config: dict[str, Any], custom_objects: dict[str, type]) -> keras.
 def copy_of(layer: keras.layers.Layer) -> keras.layers.Layer:
     """A new layer like this one, with weights of its own."""
     return made_from(keras.saving.serialize_keras_object(layer), classes_inside(layer))
+
+
+def unfreeze(layer: keras.layers.Layer) -> None:
+    """Makes a layer and all that it is made of trainable.
+
+    On TensorFlow, Keras's `Sequential` does not pass that on to its layers.
+    """
+    for inner in layers_inside(layer):
+        inner.trainable = True

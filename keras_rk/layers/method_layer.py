@@ -24,6 +24,7 @@ from keras_rk.layers.arguments import (
     trainable_step,
     truth,
 )
+from keras_rk.layers.copies import unfreeze
 from keras_rk.layers.evaluations import StatePolicy
 from keras_rk.layers.inputs import (
     NOT_FOR_BUILD,
@@ -252,7 +253,7 @@ class MethodLayer(keras.layers.Layer):
         def unfrozen() -> keras.layers.Layer:
             other = copy()
             self.build_field(other, self._built_for)
-            other.trainable = True
+            unfreeze(other)
             return other
 
         def field(layer: keras.layers.Layer) -> VectorField:

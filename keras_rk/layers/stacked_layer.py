@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_rk.layers import loops
 from keras_rk.layers.blocks import BlockMaker
-from keras_rk.layers.copies import layers_inside
+from keras_rk.layers.copies import layers_inside, unfreeze
 from keras_rk.layers.vector_field import Effects, own_variables
 
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -61,7 +61,7 @@ class StackedLayer:
         check_same_variables([self.template, *layers])
         unfrozen = self.maker.copy()
         build_one(unfrozen)
-        unfrozen.trainable = True
+        unfreeze(unfrozen)
         kinds = [variable.trainable for variable in own_variables(unfrozen)]
         columns = zip(*map(own_variables, layers), strict=True)
         rows = zip(own_variables(self.template), kinds, columns, strict=True)
