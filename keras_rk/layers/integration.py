@@ -131,8 +131,8 @@ class Integration:
         stages = len(self.plan.stages)
         multiplied = self.policy.multiplied
         changing = [n for n, place in enumerate(multiplied) if place in effects.written]
-        effects = effects.without(multiplied)
-        written, others = effects.split(state)
+        carried = effects.without(multiplied)
+        written, others = carried.split(state)
 
         def body(carry: tuple, x: tuple, constants: tuple) -> tuple:
             y, written, sums = carry
@@ -141,7 +141,7 @@ class Integration:
             y, new, left, *totals = self._step(
                 field.with_constants(further),
                 y,
-                effects.merge(written, others),
+                carried.merge(written, others),
                 [ops.unstack(values, stages) for values in statistics],
                 ops.unstack(times[0], stages) if times else (),
                 factors,
@@ -150,7 +150,7 @@ class Integration:
             found = [value for value in totals if value is not None]
             sums = tuple(so_far + value for so_far, value in zip(sums, found, strict=True))
             left = tuple(cast(ops.stack(left[n]), _dtype(statistics[n])) for n in changing)
-            written = cast_like(effects.split(new)[0], written)
+            written = cast_like(carried.split(new)[0], written)
             return (y, written, sums), (left, (y,) if path else ())
 
         zero = ops.zeros((), self.plan.dtype)
@@ -187,7 +187,7 @@ class Integration:
             new[n] = ops.reshape(values, statistics[n].shape)
         return Solution(
             y,
-            effects.merge(written, others),
+            carried.merge(written, others),
             tuple(new),
             sums[0] if effects.losses else None,
             sums[-1] / self.steps if has_error else None,
