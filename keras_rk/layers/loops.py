@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import RLock
@@ -77,6 +77,7 @@ class Loop:
         key: Hashable,
         traceable: bool = True,
         unroll: bool = False,
+        remat: bool = False,
     ) -> tuple[Any, Any]:
         """The last carry, and the outputs of all iterations, stacked.
 
@@ -86,16 +87,45 @@ class Loop:
             traceable: whether PyTorch may run the body as Python code just once for each key.
             unroll: whether JAX and TensorFlow write the iterations out. For a few that is faster:
                 XLA brings convolutions into their fast form on a CPU only outside of loops.
+            remat: whether the backward pass computes each iteration again from its arguments, so
+                that memory grows by one carry for each iteration, and by nothing else. What is
+                unrolled would save nothing, so `unroll` has no effect then. As in `remat`, all that
+                gradients flow to is among the body's arguments.
         """
-        arguments = (body, carry, xs, constants, length, outputs)
-        backend = keras.backend.backend()
+        arguments = (_rematerialized(body) if remat else body, carry, xs, constants, length)
+        backend, unroll = keras.backend.backend(), unroll and not remat
         if backend == "jax" and not unroll and _is_jax_compiling(arguments[1:4]):
-            return ops.scan(lambda c, x: body(c, x, constants), carry, xs, length)
+            return _scan_jax(body, *arguments[1:], remat)
         if backend == "tensorflow" and not unroll and _is_tensorflow_compiling():
-            return _scan_tensorflow(*arguments)
+            return _scan_tensorflow(*arguments, outputs)
         if backend == "torch" and traceable:
-            return _scan_torch(*arguments, self.traces, (key, self._compiled))
-        return _scan_in_python(*arguments)
+            return _scan_torch(
+                body, *arguments[1:], outputs, remat, self.traces, (key, self._compiled)
+            )
+        return _scan_in_python(*arguments, outputs)
+
+
+def remat(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)`, whose intermediate values the backward pass computes again.
+
+    Arguments and results are nested tuples of tensors, integers among them. The function is pure:
+    it reads no variable and nothing else that gradients flow to, and two calls compute the same.
+    So a seed is an argument, and the function gets a copy of what it would advance in place. Only
+    on PyTorch may it draw from the generator of the backend, which then draws the same again; a
+    loop around it is a Python loop in that case, since a trace cannot turn a generator back.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return _remat_jax(function, arguments)
+    if backend == "tensorflow":
+        return _remat_tensorflow(function, arguments)
+    if backend == "torch":
+        return _remat_torch(function, arguments)
+    return function(*arguments)
+
+
+def _rematerialized(body: Body) -> Body:
+    return lambda carry, x, constants: remat(body, carry, x, constants)
 
 
 def _scan_in_python(
@@ -209,6 +239,23 @@ def _is_jax_compiling(arguments: Any) -> bool:
     return any(is_abstract(x) for x in flatten(arguments))
 
 
+def _scan_jax(
+    body: Body, carry: Any, xs: Any, constants: Any, length: int, again: bool
+) -> tuple[Any, Any]:
+    if again:
+        import jax
+
+        # The loops of both passes keep apart what would be merged without them.
+        body = jax.checkpoint(body, prevent_cse=False)
+    return ops.scan(lambda c, x: body(c, x, constants), carry, xs, length)
+
+
+def _remat_jax(function: Callable[..., Any], arguments: tuple) -> Any:
+    import jax
+
+    return jax.checkpoint(function)(*arguments)
+
+
 def _look_with_jax(function: Callable[[Any], Any], values: Any) -> None:
     import jax
 
@@ -250,6 +297,58 @@ def _scan_tensorflow(
     return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
 
 
+def _remat_tensorflow(function: Callable[..., Any], arguments: tuple) -> Any:
+    """Like `tf.recompute_grad`, with integers among the results, and differentiable twice."""
+    import tensorflow as tf
+
+    structure: Any = None
+
+    def is_differentiable(x: Any) -> bool:
+        return x is not None and (x.dtype.is_floating or x.dtype.is_complex)
+
+    @tf.custom_gradient
+    def run(*inputs: Any) -> tuple:
+        nonlocal structure
+        # What no tape follows, none keeps.
+        results = function(*pack(arguments, [tf.stop_gradient(x) for x in inputs]))
+        structure = results
+
+        def gradient(*received: Any) -> list:
+            active = [n for n, x in enumerate(inputs) if is_differentiable(x)]
+            known = [n for n, dx in enumerate(received) if is_differentiable(dx)]
+            again = _after(received[known[0]], inputs)
+            with tf.GradientTape() as tape:
+                tape.watch([again[n] for n in active])
+                outputs = flatten(function(*pack(arguments, again)))
+            found = tape.gradient(
+                [outputs[n] for n in known],
+                [again[n] for n in active],
+                [received[n] for n in known],
+            )
+            gradients = dict(zip(active, found, strict=True))
+            return [gradients.get(n) for n in range(len(inputs))]
+
+        return flatten(results), gradient
+
+    results = run(*flatten(arguments))
+    return pack(structure, results)
+
+
+def _after(tensor: Any, inputs: Sequence[Any]) -> list:
+    """`inputs`, not to be had before `tensor` is there.
+
+    Otherwise a graph would compute again at once, or not at all and keep what it has. XLA
+    disregards control dependencies, so this is one of data: a zero that no compiler recognises.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return [tf.identity(x) for x in inputs]
+    entry = tf.cast(tf.reduce_max(tf.reshape(tensor, (-1,))[:1]), "bool")
+    zero = tf.where(tf.equal(entry, entry), 0.0, float("nan"))
+    return [x if x.dtype == tf.bool else x + tf.cast(zero, x.dtype) for x in inputs]
+
+
 # ------------------------------------------------------------------------------------- PyTorch
 
 _TRACING = RLock()
@@ -289,6 +388,7 @@ class _TracedScan:
         direct: the same scan in Python, from flat inputs to flat outputs.
         length: how many iterations there are.
         carried, sliced: how many of the inputs are carried, and how many are sliced.
+        remat: whether the backward pass computes again what it needs.
     """
 
     traced: _Traced
@@ -296,43 +396,82 @@ class _TracedScan:
     length: int
     carried: int
     sliced: int
+    remat: bool
 
-    def forward(self, inputs: Sequence[Any]) -> tuple[list, list]:
-        """The outputs, and what the backward pass needs of each iteration."""
-        import torch
-
+    def _rows(self, inputs: Sequence[Any]) -> tuple[list, list[tuple], list]:
+        """What the first iteration carries, what each slices, and the constants."""
         a, b = self.carried, self.carried + self.sliced
         given = [x.contiguous() for x in inputs]
-        values, columns, constants = given[:a], [x.unbind(0) for x in given[a:b]], given[b:]
-        rows: Iterator = (
-            zip(*columns, strict=True) if columns else itertools.repeat((), self.length)
-        )
+        columns = [x.unbind(0) for x in given[a:b]]
+        rows = list(zip(*columns, strict=True)) if columns else [()] * self.length
+        return given[:a], rows, given[b:]
+
+    def forward(self, inputs: Sequence[Any]) -> tuple[list, list]:
+        """The outputs, and what the backward pass needs of each iteration beside the inputs."""
+        import torch
+
+        a, end = self.carried, self.traced.length
+        values, rows, constants = self._rows(inputs)
         collected: list = []
         saved: list = []
         for x in rows:
+            if self.remat:
+                saved += [*values, *self._generators(inputs)]
             results = self.traced.forward(*values, *x, *constants)
             values = [value.contiguous() for value in results[:a]]
-            collected.append(results[a : self.traced.length])
-            saved.extend(results[self.traced.length :])
+            collected.append(results[a:end])
+            if not self.remat:
+                saved.extend(results[end:])
+            del results
         stacked = [torch.stack(column) for column in zip(*collected, strict=True)]
         return [*values, *stacked], saved
 
-    def backward(self, saved: Sequence[Any], tangents: Sequence[Any]) -> dict[int, Any]:
+    def _generators(self, inputs: Sequence[Any]) -> list:
+        """The states of the generators that an iteration draws from."""
+        import torch
+
+        if not self.traced.is_random:
+            return []
+        states = [torch.random.get_rng_state()]
+        device = inputs[0].device
+        if device.type != "cpu":
+            states.append(torch.get_device_module(device).get_rng_state(device))
+        return states
+
+    def _needed(self, inputs: Sequence[Any], saved: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """What the backward pass of each iteration needs, the last iteration first."""
+        size = len(saved) // self.length
+        parts = [saved[i * size : (i + 1) * size] for i in range(self.length)]
+        if not self.remat:
+            yield from reversed(parts)
+            return
+        _, rows, constants = self._rows(inputs)
+        for part, x in zip(reversed(parts), reversed(rows), strict=True):
+            values, states = part[: self.carried], part[self.carried :]
+            with _drawing_again(states, inputs[0].device):
+                needed = self.traced.forward(*values, *x, *constants)[self.traced.length :]
+            yield needed
+            del needed  # or else those of two iterations are there at a time
+
+    def backward(
+        self, inputs: Sequence[Any], saved: Sequence[Any], tangents: Sequence[Any]
+    ) -> dict[int, Any]:
         """The gradients, by the positions of the inputs."""
         import torch
 
         a, b = self.carried, self.carried + self.sliced
-        traced, size = self.traced, len(saved) // self.length
+        traced = self.traced
         carried = dict(zip(range(a), tangents[:a], strict=True))
         stacked = {a + n: column.unbind(0) for n, column in enumerate(tangents[a:])}
         slices: dict[int, list] = {place: [] for place in traced.with_gradient if a <= place < b}
         gradients: dict[int, Any] = {}
-        for i in reversed(range(self.length)):
+        for n, needed in enumerate(self._needed(inputs, saved), start=1):
             received = [
-                (carried[place] if place < a else stacked[place][i]).contiguous()
+                (carried[place] if place < a else stacked[place][-n]).contiguous()
                 for place in traced.differentiable
             ]
-            found = traced.backward(*saved[i * size : (i + 1) * size], *received)
+            found = traced.backward(*needed, *received)
+            del needed
             for place, gradient in zip(traced.with_gradient, found, strict=True):
                 if place < a:
                     carried[place] = (
@@ -350,6 +489,39 @@ class _TracedScan:
             elif place < b and slices[place][0] is not None:
                 gradients[place] = torch.stack(slices[place][::-1])
         return gradients
+
+
+@contextmanager
+def _drawing_again(states: Sequence[Any], device: Any) -> Iterator[None]:
+    """Inside, the generators are in these states."""
+    if not states:
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng([device] if len(states) > 1 else [], device_type=device.type):
+        torch.random.set_rng_state(states[0])
+        for state in states[1:]:
+            torch.get_device_module(device).set_rng_state(state, device)
+        yield
+
+
+def _remat_torch(function: Callable[..., Any], arguments: tuple) -> Any:
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    inputs = flatten(arguments)
+    if (
+        not torch.is_grad_enabled()
+        or any(x.is_meta for x in inputs)
+        or torch.jit.is_tracing()
+        or torch.compiler.is_exporting()
+        or torch._C._are_functorch_transforms_active()  # they keep what they need by themselves
+    ):
+        return function(*arguments)
+    # `_trace` refuses what draws random numbers again.
+    is_fake = any(isinstance(x, torch._subclasses.FakeTensor) for x in inputs)
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=not is_fake)
 
 
 def _is_dynamo_compiling() -> bool:
@@ -381,6 +553,7 @@ def _scan_torch(
     constants: Any,
     length: int,
     outputs: Any,
+    again: bool,
     traces: dict,
     key: tuple,
 ) -> tuple[Any, Any]:
@@ -393,7 +566,8 @@ def _scan_torch(
 
     def direct(*values: Any) -> list:
         start, columns, fixed = pack((carry, xs, constants), values)
-        return flatten(_scan_in_python(body, start, columns, fixed, length, outputs))
+        function = _rematerialized(body) if again else body
+        return flatten(_scan_in_python(function, start, columns, fixed, length, outputs))
 
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
     if any(x.is_meta for x in inputs):  # Keras asks for shapes: those of one iteration
@@ -401,9 +575,11 @@ def _scan_torch(
         stacks = [x.new_empty((length, *x.shape)) for x in results[a:]]
         return pack(carry, results[:a]), pack(outputs, stacks)
     traced = _lookup(traces, key, step, first, a)
+    ran: Sequence[Any]
     if traced is None:
-        return _scan_in_python(body, carry, xs, constants, length, outputs)
-    ran = _run(_TracedScan(traced, direct, length, a, b - a), inputs)
+        ran = direct(*inputs)
+    else:
+        ran = _run(_TracedScan(traced, direct, length, a, b - a, again), inputs)
     return pack(carry, ran[:a]), pack(outputs, ran[a:])
 
 
@@ -609,7 +785,7 @@ def _autograd_scan() -> Any:
             if torch.is_grad_enabled():  # derivatives of the gradient are asked for
                 gradients = _differentiable_gradients(scan, saved[: ctx.inputs], tangents)
             else:
-                gradients = scan.backward(saved[ctx.inputs :], tangents)
+                gradients = scan.backward(saved[: ctx.inputs], saved[ctx.inputs :], tangents)
             return (None, *(gradients.get(place) for place in range(ctx.inputs)))
 
     return Scan

@@ -1,0 +1,196 @@
+"""Rematerialisation: the same gradients, computed from values that were not kept."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk.layers import loops
+from tests.keras_helpers import BACKEND, MODES, NATIVE, gradients, normal, numpy
+
+tree = keras.tree
+NOTHING = SimpleNamespace(trainable_weights=[])
+VECTOR = normal(60, seed=3)
+LENGTH = 4
+
+
+def weighted(results):
+    """A scalar in which every result counts, each entry with another weight."""
+    parts = [ops.reshape(ops.cast(x, "float32"), (-1,)) for x in tree.flatten(results)]
+    whole = ops.concatenate(parts)
+    return ops.sum(whole * ops.convert_to_tensor(normal(*whole.shape, seed=9)))
+
+
+def dense(v):
+    """y, nothing sliced, and the weights W and b as constants."""
+    return (ops.reshape(v[:12], (4, 3)),), (), (ops.reshape(v[12:21], (3, 3)), (v[21:24],))
+
+
+def dense_body(carry, _x, constants):
+    (y,), (W, (b,)) = carry, constants
+    y = y + ops.tanh(ops.matmul(y, W) + b)
+    return (y,), (ops.sum(y, axis=0),)
+
+
+def sliced(v):
+    """y, and weights of their own for each iteration."""
+    weights = ops.reshape(v[12:48], (LENGTH, 3, 3)), ops.reshape(v[48:60], (LENGTH, 3))
+    return (ops.reshape(v[:12], (4, 3)),), weights, ()
+
+
+def sliced_body(carry, x, _constants):
+    (y,), (W, b) = carry, x
+    return (y + ops.tanh(ops.matmul(y, W) + b),), ()
+
+
+def seeded(v):
+    """y, and the state of a random number generator, which a mask is drawn from."""
+    seed = ops.convert_to_tensor(np.array([1, 5], "uint32"))
+    return (ops.reshape(v[:12], (4, 3)), seed), (), (ops.reshape(v[12:21], (3, 3)),)
+
+
+def seeded_body(carry, _x, constants):
+    (y, seed), (W,) = carry, constants
+    mask = bits(seed, (4, 3))
+    return (y + mask * ops.tanh(ops.matmul(y, W)), next_seed(seed)), (mask,)
+
+
+def bits(seed, shape):
+    """Zeros and twos that look random, from operations that every backend can trace."""
+    numbers = ops.reshape(ops.arange(int(np.prod(shape)), dtype="float32"), shape)
+    key = ops.cast(seed, "float32")
+    noise = ops.sin(numbers * 12.9898 + key[0] * 78.233 + key[1]) * 43758.5453
+    return 2.0 * ops.cast(noise - ops.floor(noise) > 0.5, "float32")
+
+
+def next_seed(seed):
+    return seed + ops.cast([0, 1], seed.dtype)
+
+
+def counted(v):
+    """Integers are carried, sliced and put out, and stand before what has a gradient."""
+    start = ops.zeros((3,), "int32"), v[:3]
+    return start, (ops.arange(LENGTH, dtype="int32"), v[3 : 3 + LENGTH]), ()
+
+
+def counted_body(carry, x, _constants):
+    (n, a), (i, p) = carry, x
+    n = n + i
+    return (n, a + ops.sin(a * p) * ops.cast(n, "float32")), (n, a)
+
+
+CASES = {
+    "dense": (dense, dense_body),
+    "sliced": (sliced, sliced_body),
+    "seeded": (seeded, seeded_body),
+    "counted": (counted, counted_body),
+}
+
+
+def scanned(name, v, remat, **options):
+    values, body = CASES[name]
+    carry, xs, constants = values(v)
+    _, outputs = body(carry, tree.map_structure(lambda x: x[0], xs), constants)
+    options = {"outputs": outputs, "key": name, **options}
+    return loops.Loop().scan(body, carry, xs, constants, LENGTH, remat=remat, **options)
+
+
+def repeated(name, v, remat):
+    """The same loop in Python, with each iteration rematerialised."""
+    values, body = CASES[name]
+    carry, xs, constants = values(v)
+    collected = []
+    for i in range(LENGTH):
+        x = tree.map_structure(lambda x, i=i: x[i], xs)
+        if remat:
+            carry, results = loops.remat(body, carry, x, constants)
+        else:
+            carry, results = body(carry, x, constants)
+        collected.append(results)
+    return carry, tuple(collected)
+
+
+def nested(name, v, remat):
+    """Rematerialised parts of iterations inside a scan."""
+    values, body = CASES[name]
+
+    def outer(carry, x, constants):
+        return loops.remat(body, carry, x, constants) if remat else body(carry, x, constants)
+
+    carry, xs, constants = values(v)
+    _, outputs = body(carry, tree.map_structure(lambda x: x[0], xs), constants)
+    return loops.Loop().scan(
+        outer, carry, xs, constants, LENGTH, outputs=outputs, key=name, remat=remat == "both"
+    )
+
+
+PLACES = {
+    "scan": (scanned, True),
+    "not traceable": (lambda *a: scanned(*a, traceable=False), True),
+    "unrolled": (lambda *a: scanned(*a, unroll=True), True),
+    "alone": (repeated, True),
+    "inside a scan": (nested, True),
+    "inside and around": (nested, "both"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_gradients_are_those_without(name, place, mode):
+    function, remat = PLACES[place]
+    ours = function(name, ops.convert_to_tensor(VECTOR), remat)
+    expected = function(name, ops.convert_to_tensor(VECTOR), False)
+    tree.assert_same_structure(ours, expected)
+    for one, other in zip(tree.flatten(ours), tree.flatten(expected), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(numpy(one), numpy(other), rtol=1e-6, atol=1e-6)
+    dv, expected = (
+        gradients(lambda v, r=r: weighted(function(name, v, r)), NOTHING, VECTOR, mode)[0]
+        for r in (remat, False)
+    )
+    np.testing.assert_allclose(dv, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(dv).max() > 0.1
+
+
+def second_derivative(function, mode):
+    """The gradient of the squared gradient."""
+    x = ops.convert_to_tensor(VECTOR)
+    if BACKEND == "jax":
+        import jax
+
+        double = jax.grad(lambda v: ops.sum(jax.grad(function)(v) ** 2))
+        return numpy((jax.jit(double) if mode == "jit" else double)(x))
+    if BACKEND == "torch":
+        import torch
+
+        x = x.clone().requires_grad_()
+        (first,) = torch.autograd.grad(function(x), x, create_graph=True)
+        return numpy(torch.autograd.grad(torch.sum(first**2), x)[0])
+    import tensorflow as tf
+
+    def double(v):
+        with tf.GradientTape() as outer:
+            outer.watch(v)
+            with tf.GradientTape() as inner:
+                inner.watch(v)
+                value = function(v)
+            squared = tf.reduce_sum(inner.gradient(value, v) ** 2)
+        return outer.gradient(squared, v)
+
+    run = double if mode == "eager" else tf.function(double, jit_compile=mode == "jit")
+    return numpy(run(x))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", ["dense", "seeded"])
+def test_second_derivatives(name, place, mode):
+    function, remat = PLACES[place]
+    ours, expected = (
+        second_derivative(lambda v, r=r: weighted(function(name, v, r)), mode)
+        for r in (remat, False)
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
