@@ -87,10 +87,9 @@ class Loop:
             traceable: whether PyTorch may run the body as Python code just once for each key.
             unroll: whether JAX and TensorFlow write the iterations out. For a few that is faster:
                 XLA brings convolutions into their fast form on a CPU only outside of loops.
-            remat: whether the backward pass computes each iteration again from its arguments, so
-                that memory grows by one carry for each iteration, and by nothing else. What is
-                unrolled would save nothing, so `unroll` has no effect then. As in `remat`, all that
-                gradients flow to is among the body's arguments.
+            remat: whether the backward pass computes each iteration again from its arguments, as in
+                `remat`, so that memory grows by one carry for each iteration (on TensorFlow by its
+                slices, too). What is unrolled would save little; `unroll` has no effect then.
         """
         arguments = (_rematerialized(body) if remat else body, carry, xs, constants, length)
         backend, unroll = keras.backend.backend(), unroll and not remat
@@ -113,6 +112,9 @@ def remat(function: Callable[..., Any], *arguments: Any) -> Any:
     So a seed is an argument, and the function gets a copy of what it would advance in place. Only
     on PyTorch may it draw from the generator of the backend, which then draws the same again; a
     loop around it is a Python loop in that case, since a trace cannot turn a generator back.
+
+    The first argument is what is computed on. A graph of TensorFlow may keep what is computed from
+    the others alone; and without a loop around it, XLA keeps much on a CPU, on JAX everything.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -316,7 +318,7 @@ def _remat_tensorflow(function: Callable[..., Any], arguments: tuple) -> Any:
         def gradient(*received: Any) -> list:
             active = [n for n, x in enumerate(inputs) if is_differentiable(x)]
             known = [n for n, dx in enumerate(received) if is_differentiable(dx)]
-            again = _after(received[known[0]], inputs)
+            again = _after(received[known[0]], inputs, len(flatten(arguments[0])))
             with tf.GradientTape() as tape:
                 tape.watch([again[n] for n in active])
                 outputs = flatten(function(*pack(arguments, again)))
@@ -334,11 +336,12 @@ def _remat_tensorflow(function: Callable[..., Any], arguments: tuple) -> Any:
     return pack(structure, results)
 
 
-def _after(tensor: Any, inputs: Sequence[Any]) -> list:
-    """`inputs`, not to be had before `tensor` is there.
+def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:
+    """`inputs`, of which the first `most` and the seeds are not to be had before `tensor` is there.
 
     Otherwise a graph would compute again at once, or not at all and keep what it has. XLA
     disregards control dependencies, so this is one of data: a zero that no compiler recognises.
+    Weights are left alone, to save copies: what is computed from nothing else is small.
     """
     import tensorflow as tf
 
@@ -346,7 +349,14 @@ def _after(tensor: Any, inputs: Sequence[Any]) -> list:
         return [tf.identity(x) for x in inputs]
     entry = tf.cast(tf.reduce_max(tf.reshape(tensor, (-1,))[:1]), "bool")
     zero = tf.where(tf.equal(entry, entry), 0.0, float("nan"))
-    return [x if x.dtype == tf.bool else x + tf.cast(zero, x.dtype) for x in inputs]
+
+    def is_late(place: int, x: Any) -> bool:
+        return (place < most or x.dtype.is_integer) and x.dtype != tf.bool
+
+    return [
+        x + tf.cast(zero, x.dtype) if is_late(place, x) else tf.identity(x)
+        for place, x in enumerate(inputs)
+    ]
 
 
 # ------------------------------------------------------------------------------------- PyTorch
