@@ -1,4 +1,4 @@
-"""One loop for many blocks or steps: the only file with code for a particular backend.
+"""One loop for many blocks or steps: the only folder with code for a particular backend.
 
 A loop here is what `jax.lax.scan` is: `body(carry, x, constants) -> (carry, outputs)` is called
 `length` times, with the slices of `xs` along their first axis one after another, and the outputs
@@ -374,18 +374,22 @@ class _Traced:
 
     Attributes:
         forward: inputs -> outputs, and the values that `backward` needs.
-        backward: those values, and a gradient for each of `differentiable` -> a gradient for
-            each of `with_gradient`.
+        backward: those values, a gradient for each of `differentiable`, and a sum for each of
+            `summed`, which its gradient is added to -> a gradient for each of `with_gradient`.
+        functional: the same without the sums: a gradient for each of `with_gradient`.
         length: how many outputs there are.
         differentiable, with_gradient: positions of outputs and of inputs.
+        summed: the positions of the constants that a gradient reaches.
         is_random: whether a second run would not compute the same.
     """
 
     forward: Callable[..., Sequence[Any]]
     backward: Callable[..., Sequence[Any]]
+    functional: Callable[..., Sequence[Any]]
     length: int
     differentiable: tuple[int, ...]
     with_gradient: tuple[int, ...]
+    summed: tuple[int, ...]
     is_random: bool
 
 
@@ -474,13 +478,17 @@ class _TracedScan:
         carried = dict(zip(range(a), tangents[:a], strict=True))
         stacked = {a + n: column.unbind(0) for n, column in enumerate(tangents[a:])}
         slices: dict[int, list] = {place: [] for place in traced.with_gradient if a <= place < b}
-        gradients: dict[int, Any] = {}
+        gradients: dict[int, Any] = {p: torch.zeros_like(inputs[p]) for p in traced.summed}
+        batched = any(map(torch._C._functorch.is_legacy_batchedtensor, tangents))
         for n, needed in enumerate(self._needed(inputs, saved), start=1):
             received = [
                 (carried[place] if place < a else stacked[place][-n]).contiguous()
                 for place in traced.differentiable
             ]
-            found = traced.backward(*needed, *received)
+            if batched:  # those of many outputs at once cannot be added in place
+                found = traced.functional(*needed, *received)
+            else:
+                found = traced.backward(*needed, *received, *gradients.values())
             del needed
             for place, gradient in zip(traced.with_gradient, found, strict=True):
                 if place < a:
@@ -489,10 +497,8 @@ class _TracedScan:
                     )
                 elif place < b:
                     slices[place].append(gradient)
-                elif gradient is not None and place in gradients:
-                    gradients[place].add_(gradient)
-                elif gradient is not None:
-                    gradients[place] = gradient.clone()
+                elif batched and place in gradients:
+                    gradients[place] = gradients[place] + gradient
         for place in traced.with_gradient:
             if place < a:
                 gradients[place] = carried[place]
@@ -584,7 +590,7 @@ def _scan_torch(
         results = step(*first)
         stacks = [x.new_empty((length, *x.shape)) for x in results[a:]]
         return pack(carry, results[:a]), pack(outputs, stacks)
-    traced = _lookup(traces, key, step, first, a)
+    traced = _lookup(traces, key, step, first, a, b)
     ran: Sequence[Any]
     if traced is None:
         ran = direct(*inputs)
@@ -593,8 +599,14 @@ def _scan_torch(
     return pack(carry, ran[:a]), pack(outputs, ran[a:])
 
 
-def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int) -> _Traced | None:
-    """The trace for inputs like these, newly made where there is none; None if impossible."""
+def _lookup(
+    traces: dict, key: tuple, step: Callable, inputs: list, carried: int, changing: int
+) -> _Traced | None:
+    """The trace for inputs like these, newly made where there is none; None if impossible.
+
+    Args:
+        carried, changing: how many of the inputs are carried, and how many are no constants.
+    """
     import torch
     from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
@@ -618,11 +630,13 @@ def _lookup(traces: dict, key: tuple, step: Callable, inputs: list, carried: int
         if key not in traces:
             if len(traces) >= MOST_TRACES:
                 traces.pop(next(iter(traces)))
-            traces[key] = _trace(step, inputs, needs, compiled=key[1])
+            traces[key] = _trace(step, inputs, needs, changing, compiled=key[1])
         return traces[key]
 
 
-def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _Traced | None:
+def _trace(
+    step: Callable, inputs: list, needs: list[bool], changing: int, compiled: bool
+) -> _Traced | None:
     """`step` as graphs, or None where they would not compute what its Python code does.
 
     It is traced together with its gradients as autograd computes them, so that a gradient of
@@ -633,6 +647,8 @@ def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _
     import torch
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
+
+    from keras_rk.layers.loops import torch_graphs
 
     mode = FakeTensorMode()
     try:
@@ -648,27 +664,35 @@ def _trace(step: Callable, inputs: list, needs: list[bool], compiled: bool) -> _
     if any(isinstance(x, torch._subclasses.FakeTensor) for x in vars(graph).values()):
         return None
     forward, backward = _split(graph, len(inputs), len(outputs))
-    if _is_random(backward):  # it would draw again what the forward pass has drawn
+    if torch_graphs.is_random(backward):  # it would draw again what the forward pass has drawn
         return None
-    is_random = _is_random(forward)
+    is_random = torch_graphs.is_random(forward)
+    with_gradient = tuple(place for place, need in enumerate(needs) if need)
+    returned = next(iter(reversed(backward.graph.nodes))).args[0]
+    reached = [
+        n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
+    ]
+    _, functional = _split(graph, len(inputs), len(outputs))
     if compiled:
         forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
-    with_gradient = tuple(place for place, need in enumerate(needs) if need)
+    if compiled or torch_graphs.writes(graph):
+        backward = torch_graphs.adding(backward, reached)
+    else:
+        torch_graphs.simplify(forward, len(outputs))
+        torch_graphs.simplify(backward)
+        torch_graphs.accumulate(backward, reached)
+        torch_graphs.fuse(forward)
+        torch_graphs.fuse(backward)
     return _Traced(
         forward,
         backward,
+        functional,
         len(outputs),
         differentiable,
         with_gradient,
+        tuple(with_gradient[n] for n in reached),
         is_random,
     )
-
-
-def _is_random(graph: Any) -> bool:
-    import torch
-
-    random = torch.Tag.nondeterministic_seeded
-    return any(random in getattr(node.target, "tags", ()) for node in graph.graph.nodes)
 
 
 def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
@@ -731,6 +755,8 @@ def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
     def part(body: list, arguments: list, returned: list) -> Any:
         new = torch.fx.Graph()
         copies = {node: new.placeholder(node.name) for node in arguments}
+        for node, copy in copies.items():
+            copy.meta = dict(node.meta)
         for node in body:
             if node.op != "placeholder":
                 copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
