@@ -236,7 +236,7 @@ def test_the_error_estimate_costs_no_result():
 @pytest.mark.parametrize("make", LAYERS)
 def test_the_error_as_a_loss_makes_the_network_smooth(make):
     errors = []
-    for weight in (0.0, 10.0):
+    for weight in (0.0, 300.0):
         keras.utils.set_random_seed(0)
         layer = make(dense(3), "bogacki_shampine32", dt=1, error_estimate=True, error_weight=weight)
         fit(layer, epochs=20)

@@ -1,5 +1,6 @@
 """Rematerialisation: the same gradients, computed from values that were not kept."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -194,3 +195,170 @@ def test_second_derivatives(name, place, mode):
         for r in (remat, False)
     )
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+# --------------------------------------------------------------------- values that were not kept
+
+
+def tanhs(function, mode):
+    """How often the gradient of a function computes tanh; on JAX, how often its code does."""
+    return {"torch": _tanhs_torch, "jax": _tanhs_jax, "tensorflow": _tanhs_tensorflow}[BACKEND](
+        function, mode
+    )
+
+
+def _tanhs_jax(function, _mode):
+    import jax
+
+    def count(jaxpr):
+        own = sum(equation.primitive.name == "tanh" for equation in jaxpr.eqns)
+        inner = [jax.core.jaxprs_in_params(equation.params) for equation in jaxpr.eqns]
+        return own + sum(count(part) for parts in inner for part in parts)
+
+    return count(jax.make_jaxpr(jax.grad(function))(VECTOR).jaxpr)
+
+
+def _tanhs_torch(function, mode):
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    count = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function is torch.ops.aten.tanh.default and type(args[0]) is torch.Tensor:
+                count.append(1)  # not of a trace
+            return function(*args, **(kwargs or {}))
+
+    with Counting():
+        gradients(function, NOTHING, VECTOR, mode)
+    return len(count)
+
+
+def _tanhs_tensorflow(function, mode):
+    import tensorflow as tf
+
+    count, tanh = [], ops.tanh
+
+    def counted(x):
+        return x + tf.ensure_shape(tf.numpy_function(zero, [x], "float32"), ())
+
+    def zero(_x):
+        count.append(1)
+        return np.zeros((), "float32")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops, "tanh", lambda x: tanh(counted(x)))
+        gradients(function, NOTHING, VECTOR, mode)
+    return len(count)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "jit" or BACKEND == "jax"])
+@pytest.mark.parametrize("place", ["scan", "alone", "inside a scan"])
+def test_the_backward_pass_computes_again(place, mode):
+    function, _ = PLACES[place]
+    kept, again = (
+        tanhs(lambda v, r=r: weighted(function("dense", v, r)), mode) for r in (False, True)
+    )
+    # JAX's code has one iteration, once for each pass.
+    assert again - kept == (1 if BACKEND == "jax" and place != "alone" else LENGTH)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="what autograd keeps")
+@pytest.mark.parametrize("traceable", [True, False])
+def test_autograd_keeps_the_carry_alone(traceable):
+    import torch
+
+    def kept(remat):
+        sizes = {}
+
+        def note(x):
+            sizes[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+            return x
+
+        v = torch.as_tensor(VECTOR).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+            result = scanned("dense", v, remat, traceable=traceable)
+        assert result[0][0].requires_grad
+        return sum(sizes.values())
+
+    y, inputs = 4 * 12, 4 * 60
+    assert kept(True) <= inputs + (LENGTH + 1) * y
+    assert kept(False) >= kept(True) + (LENGTH - 1) * y
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="XLA says what it is going to use")
+@pytest.mark.parametrize("place", ["scan", "unrolled"])
+def test_memory_of_compiled_loops(place):
+    """Each iteration has values of 6 times the size of what is carried."""
+    import jax
+
+    def body(carry, _x, _constants):
+        y = ops.concatenate([carry[0]] * 6)
+        return (ops.split(ops.tanh(ops.sin(ops.tanh(y))), 6)[0],), ()
+
+    def loss(remat):
+        def function(y):
+            options = {"outputs": (), "key": 0, "remat": remat, "unroll": place == "unrolled"}
+            return ops.sum(loops.Loop().scan(body, (y,), (), (), 50, **options)[0][0])
+
+        return jax.jit(jax.grad(function)).lower(np.zeros(1000, "float32")).compile()
+
+    kept, again = (loss(remat).memory_analysis().temp_size_in_bytes for remat in (False, True))
+    assert again < 4000 * 75
+    assert kept > 4000 * 300
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="what a graph keeps")
+def test_graphs_keep_the_carry_alone():
+    """What a `tf.while_loop` keeps for its gradient, it pushes to lists."""
+    import tensorflow as tf
+
+    def kept(remat):
+        @tf.function
+        def gradient(v):
+            with tf.GradientTape() as tape:
+                tape.watch(v)
+                value = weighted(scanned("dense", v, remat))
+            return tape.gradient(value, v)
+
+        graph = gradient.get_concrete_function(tf.TensorSpec((60,))).graph.as_graph_def()
+        nodes = [node for function in graph.library.function for node in function.node_def]
+        pushes = [node for node in nodes if node.op == "TensorListPushBack"]
+        return sum(
+            node.attr["element_dtype"].type == tf.float32.as_datatype_enum for node in pushes
+        )
+
+    assert kept(False) > kept(True) == 1
+
+
+# ------------------------------------------------------------------- random numbers of the backend
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="elsewhere, random numbers come from seeds")
+@pytest.mark.parametrize(
+    "place, jit_compile",
+    [*((place, False) for place in PLACES), ("scan", True)],  # compiled code draws other numbers
+)
+def test_the_same_numbers_are_drawn_again(place, jit_compile, monkeypatch):
+    """The body multiplies by a mask, so the gradient is the product of all masks."""
+    import torch
+
+    def body(carry, _x, _constants):
+        return (ops.tanh(torch.nn.functional.dropout(carry[0], 0.3)),), (carry[0],)
+
+    monkeypatch.setitem(CASES, "dropout", (lambda v: ((v,), (), ()), body))
+    monkeypatch.setattr(loops, "Loop", partial(loops.Loop, jit_compile))
+    function, remat = PLACES[place]
+    found = []
+    for r in (remat, False):
+        torch.manual_seed(5)
+        v = torch.as_tensor(VECTOR).requires_grad_()
+        value = weighted(function("dropout", v, r))
+        torch.rand(7)  # the generator has moved on
+        state = torch.get_rng_state()
+        found.append(torch.autograd.grad(value, v)[0])
+        assert torch.equal(state, torch.get_rng_state())
+        found.append(value.detach())
+    np.testing.assert_allclose(numpy(found[0]), numpy(found[2]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(numpy(found[1]), numpy(found[3]), rtol=1e-5, atol=1e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import RKResidual, RKStack, loops
+from keras_rk.layers import RKResidual, RKStack
 from tests.keras_helpers import (
     BACKEND,
     NativeDense,
@@ -24,6 +24,8 @@ if BACKEND != "torch":
 
 import torch
 from torch.utils.checkpoint import checkpoint
+
+from keras_rk.layers.loops import torch_traces
 
 
 class Function(keras.layers.Layer):
@@ -509,9 +511,9 @@ def test_channels_last():
 
 def test_batches_of_many_sizes():
     ours, by_hand = euler(dense())
-    for size in range(loops.MOST_TRACES + 8):
+    for size in range(torch_traces.MOST_TRACES + 8):
         close(ours(tensor(size, 3)), by_hand(tensor(size, 3)))
-    assert len(ours.loop.traces) == loops.MOST_TRACES
+    assert len(ours.loop.traces) == torch_traces.MOST_TRACES
 
 
 def test_one_trace_for_batches_of_one_size():
@@ -613,13 +615,13 @@ def test_a_training_loop_of_torch():
 def compilations(monkeypatch):
     """How often a block has been compiled."""
     counts = []
-    original = loops._compiled
+    original = torch_traces._compiled
 
     def counted(*arguments):
         counts.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(loops, "_compiled", counted)
+    monkeypatch.setattr(torch_traces, "_compiled", counted)
     return counts
 
 

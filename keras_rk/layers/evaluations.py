@@ -107,7 +107,7 @@ class Evaluations:
     def _rematerialised(self, effects: Effects, state: tuple, y: Any, t: Any) -> Evaluation:
         """f as a function of tensors alone, all of its variables among them."""
 
-        def pure(written: tuple, others: tuple, y: Any, t: tuple, constants: tuple) -> tuple:
+        def pure(y: Any, written: tuple, others: tuple, t: tuple, constants: tuple) -> tuple:
             field = self.field.with_constants(constants)
             k, new, losses, _ = field(effects.merge(written, others), y, *t)
             return k, effects.split(new)[0], tuple(losses)
@@ -115,7 +115,7 @@ class Evaluations:
         written, others = effects.split(state)
         constants = tuple(self.field.constants())
         k, written, losses = loops.remat(
-            pure, written, others, y, () if t is None else (t,), constants
+            pure, y, written, others, () if t is None else (t,), constants
         )
         return Evaluation(k, effects.merge(written, others), list(losses), ())
 

@@ -1,0 +1,24 @@
+"""What the loops of all backends share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+Body = Callable[[Any, Any, Any], tuple[Any, Any]]
+flatten, pack = keras.tree.flatten, keras.tree.pack_sequence_as
+
+
+def scan_in_python(
+    body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any
+) -> tuple[Any, Any]:
+    columns = [ops.unstack(x, length) for x in flatten(xs)]
+    collected = []
+    for x in zip(*columns, strict=True) if columns else itertools.repeat((), length):
+        carry, results = body(carry, pack(xs, x), constants)
+        collected.append(flatten(results))
+    return carry, pack(outputs, [ops.stack(column) for column in zip(*collected, strict=True)])

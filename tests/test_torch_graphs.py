@@ -1,0 +1,110 @@
+"""Rewritten graphs of PyTorch compute what they did, in fewer operations."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rk.layers import RKResidual
+from tests.keras_helpers import BACKEND, normal
+
+if BACKEND != "torch":
+    pytest.skip("graphs of PyTorch", allow_module_level=True)
+
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from keras_rk.layers.loops import torch_graphs
+
+
+def tensor(*shape, seed=0):
+    return torch.as_tensor(normal(*shape, seed=seed))
+
+
+def graph_of(function, *inputs):
+    with torch._subclasses.FakeTensorMode():
+        return make_fx(function)(*(torch.empty(x.shape) for x in inputs))
+
+
+def names(module):
+    """The operations, in order."""
+    calls = [node for node in module.graph.nodes if node.op == "call_function"]
+    return [str(node.target).split(".")[1] for node in calls]
+
+
+Y, W, B = tensor(4, 4), tensor(4, 4, seed=1), tensor(4, seed=2)
+REWRITTEN = {
+    # name: a function of three tensors, and the operations that are left
+    "bias": (lambda y, w, b: (y @ w + b,), ["addmm"]),
+    "bias first": (lambda y, w, b: (b + y @ w,), ["addmm"]),
+    "sum": (lambda y, w, b: (y + w @ w,), ["addmm"]),
+    "a product used twice": (lambda y, w, b: (y @ w + b, (y @ w).sin()), ["mm", "add", "sin"]),
+    "multiple": (lambda y, w, b: (y + 0.5 * w.sin(),), ["sin", "add"]),
+    "twice the same": (lambda y, w, b: (y.sin() + y.sin().cos(),), ["sin", "cos", "add"]),
+    "a copy": (lambda y, w, b: (y.clone(memory_format=torch.contiguous_format).sin(),), ["sin"]),
+    "a copy that is returned": (
+        lambda y, w, b: (y.clone(memory_format=torch.contiguous_format),),
+        ["clone"],
+    ),
+    "a copy in another order": (
+        lambda y, w, b: (y.t().clone(memory_format=torch.contiguous_format).sin(),),
+        ["t", "clone", "sin"],
+    ),
+    "scaled sum": (lambda y, w, b: (torch.add(y, w @ w, alpha=2.0),), ["mm", "add"]),
+}
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_fewer_operations(name):
+    function, expected = REWRITTEN[name]
+    module = graph_of(function, Y, W, B)
+    torch_graphs.simplify(module, own=1)
+    torch_graphs.fuse(module)
+    assert names(module) == expected
+    for one, other in zip(module(Y, W, B), function(Y, W, B), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_random_numbers_are_not_merged():
+    module = graph_of(lambda y, w, b: (torch.bernoulli(y) + torch.bernoulli(y),), Y, W, B)
+    torch_graphs.simplify(module)
+    assert names(module).count("bernoulli") == 2
+
+
+SUMS = {
+    "products": lambda y, w, b: [y.t() @ w + w @ y, (y + w).sum(0)],
+    "an argument": lambda y, w, b: [y + w @ y, b],
+    "nothing to take apart": lambda y, w, b: [y.sin(), 2 * b],
+    "used elsewhere": lambda y, w, b: [w @ y + y, (w @ y).sum(0) + b],
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_results_are_added_to_sums(name):
+    function = SUMS[name]
+    module = graph_of(lambda *inputs: (*function(*inputs), inputs[0].cos()), Y, W, B)
+    torch_graphs.simplify(module)
+    torch_graphs.accumulate(module, [0, 1])
+    torch_graphs.fuse(module)
+    start = tensor(4, 4, seed=5), tensor(4, seed=6)
+    totals = [x.clone() for x in start]
+    *nothing, last = module(Y, W, B, *totals)
+    assert nothing == [None, None]
+    torch.testing.assert_close(last, Y.cos())
+    for total, before, term in zip(totals, start, function(Y, W, B), strict=True):
+        torch.testing.assert_close(total, before + term, rtol=1e-5, atol=1e-5)
+
+
+def test_convolutions_have_their_bias_and_no_copies():
+    f = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
+    layer = RKResidual(f, "heun2", steps=2)
+    y = tensor(2, 5, 5, 3)
+    ours = layer(y)
+    (traced,) = layer.loop.traces.values()
+    found = names(traced.forward)
+    assert found.count("convolution") == 2
+    assert "view" not in found
+    assert found.count("clone") <= 1  # of the kernel
+    for _ in range(2):
+        k = f(y)
+        y = y + 0.5 * (k + f(y + k))
+    np.testing.assert_allclose(ours.detach().numpy(), y.detach().numpy(), rtol=1e-5, atol=1e-5)
