@@ -18,7 +18,7 @@ from keras_rk.layers import RKStack
 from keras_rk.layers.copies import made_from
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.stacked_layer import StackedLayer
-from keras_rk.layers.statistics import nearest_evaluations
+from keras_rk.layers.statistics import EvaluationStatistics, nearest_evaluations
 from keras_rk.layers.vector_field import own_variables
 
 
@@ -49,6 +49,8 @@ class WeightTransfer(NamedTuple):
             _Holder(new).load_weights(path)
         for one, other in pairs:
             self._inside(one, other)
+        for one, other in zip(_weighted_layers(old), _weighted_layers(new), strict=True):
+            _freeze_alike(one, other)
 
     def _own(self, old: MethodLayer, new: MethodLayer) -> Callable[[Any], None]:
         """What loads the variables that a layer has beside those of f, by name."""
@@ -150,10 +152,29 @@ def _nothing(store: Any) -> None:
     pass
 
 
-def _beside(layer: MethodLayer) -> list[keras.Variable]:
+def _beside(layer: keras.layers.Layer) -> list[keras.Variable]:
     """The variables that belong to a layer and to none inside."""
     inside = {id(v) for inner in inner_layers(layer)[1:] for v in inner.variables}
     return [v for v in layer.variables if id(v) not in inside]
+
+
+def _weighted_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers inside with variables that do not come and go with the method."""
+    return [
+        inner
+        for inner in inner_layers(layer)
+        if isinstance(inner, MethodLayer)
+        or (_beside(inner) and not isinstance(inner, EvaluationStatistics))
+    ]
+
+
+def _freeze_alike(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Freezes single weights that are frozen in the other layer."""
+    ours, theirs = _beside(old), _beside(new)
+    flags = {v.name: v.trainable for v in ours}
+    if len(flags) == len(ours):  # a name for each
+        for variable in theirs:
+            variable.trainable = flags.get(variable.name, variable.trainable)
 
 
 def _nested(layer: MethodLayer) -> list[tuple[StackedLayer, Callable[[], keras.layers.Layer]]]:

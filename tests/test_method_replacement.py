@@ -287,6 +287,14 @@ def test_frozen_layers_stay_frozen_and_nothing_is_compiled():
     changed.fit(X, np.zeros((5, 2)), verbose=0)
 
 
+def test_single_weights_stay_frozen():
+    model = keras.Sequential([keras.Input((3,)), residual(name="one"), stack(name="two")])
+    model.layers[0].layer.kernel.trainable = False
+    model.layers[1].weights[0].trainable = False
+    changed = with_method(model, "dormand_prince54")
+    assert [w.name for w in changed.trainable_weights] == ["bias", "layer_1_bias"]
+
+
 def test_lambdas_and_further_inputs():
     y, context = keras.Input((3,)), keras.Input((3,))
     f = keras.Model([y, context], keras.layers.Lambda(lambda x: x * 0.5)(dense(3)(y)) + context)
