@@ -22,12 +22,16 @@ if TYPE_CHECKING:
         tableaux,
     )
     from keras_rk.checker import CheckReport, check
+    from keras_rk.method_replacement import with_method
+    from keras_rk.monitor import RKMonitor
+    from keras_rk.recalibration import recalibrate
     from keras_rk.tableau import Tableau, TableauError
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",
+    "RKMonitor",
     "Tableau",
     "TableauError",
     "check",
@@ -35,8 +39,10 @@ __all__ = [
     "coefficients",
     "layers",
     "order_conditions",
+    "recalibrate",
     "rooted_trees",
     "tableaux",
+    "with_method",
 ]
 
 _HOME = {
@@ -44,10 +50,16 @@ _HOME = {
     "check": "checker",
     "Tableau": "tableau",
     "TableauError": "tableau",
+    "RKMonitor": "monitor",
+    "recalibrate": "recalibration",
+    "with_method": "method_replacement",
 }
+_NEED_KERAS = ("RKMonitor", "recalibrate", "with_method")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _NEED_KERAS:
+        import_module("keras_rk.layers")  # it says what to install where Keras is missing
     if name in _HOME:
         return getattr(import_module(f"keras_rk.{_HOME[name]}"), name)
     if name in __all__:

@@ -13,10 +13,12 @@ import keras_rk
 
 from .conftest import has_backend
 
+USE_KERAS = ("layers", "inner_layers", "method_replacement", "monitor")
+USE_KERAS += ("recalibration", "weight_transfer")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(keras_rk.__path__, "keras_rk.", onerror=lambda name: None)
-    if has_backend() or not module.name.startswith("keras_rk.layers")
+    if has_backend() or module.name.split(".")[1] not in USE_KERAS
 ]
 
 

@@ -78,7 +78,7 @@ def test_a_stack_is_trained_without_importing_tensorflow(layer):
 
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
-    if name == "layers" and not has_backend():
+    if name in ("layers", "RKMonitor", "recalibrate", "with_method") and not has_backend():
         pytest.skip("Keras or its backend is missing")
     assert getattr(keras_rk, name) is not None
     assert name in dir(keras_rk)
@@ -101,6 +101,24 @@ def test_without_keras_or_a_backend_layers_say_what_to_install(missing):
     printed = run(code)
     assert "pip install keras" in printed
     assert missing in printed.split("Importing Keras failed with: ")[1]
+
+
+@pytest.mark.parametrize("name", ["RKMonitor", "recalibrate", "with_method"])
+def test_what_needs_keras_says_so(name):
+    code = (
+        "import sys; sys.modules['keras'] = None\n"
+        "import keras_rk\n"
+        f"try: keras_rk.{name}\n"
+        "except ImportError as error: print(error)"
+    )
+    assert "pip install keras" in run(code)
+
+
+@needs_keras
+@pytest.mark.parametrize("name", ["recalibrate", "with_method"])
+def test_functions_that_are_loaded_late_stay_functions(name):
+    code = f"import keras_rk; keras_rk.{name}; print(callable(keras_rk.{name}))"
+    assert run(code).endswith("True")
 
 
 @needs_keras

@@ -131,9 +131,7 @@ class EvaluationStatistics(keras.layers.Layer):
         names = list(store.keys())  # what Keras passes is no real mapping
         saved = {name: np.asarray(store[name]) for name in names}
         sizes = tuple(int(n) for n in saved.pop("evaluations", (1, 1)))
-        steps = np.arange(self._sizes[0]) * sizes[0] // self._sizes[0]
-        stages = np.rint(np.linspace(0, sizes[1] - 1, self._sizes[1])).astype(int)
-        nearest = np.add.outer(steps * sizes[1], stages).ravel()
+        nearest = nearest_evaluations(self._sizes, sizes)
         if saved and len(saved) != len(self.weights):
             raise ValueError(
                 f"Layer {self.name!r} has {len(self.weights)} moving statistics. "
@@ -153,6 +151,13 @@ class _Untracked:
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
         self.variables = tuple(variables)
+
+
+def nearest_evaluations(sizes: Sequence[int], others: Sequence[int]) -> np.ndarray:
+    """For each evaluation of a method, the nearest of another; both given as (steps, stages)."""
+    steps = np.arange(sizes[0]) * others[0] // sizes[0]
+    stages = np.rint(np.linspace(0, others[1] - 1, sizes[1])).astype(int)
+    return np.add.outer(steps * others[1], stages).ravel()
 
 
 def joined(first: Any, others: Any, axis: int = 0) -> Any:
