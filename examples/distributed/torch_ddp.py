@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -43,7 +44,7 @@ def losses(rank: int = 0, processes: int = 1) -> list[float]:
         found = []
         for begin in range(0, len(x), BATCH):
             part = slice(begin + rank, begin + BATCH, processes)
-            predicted = module(x[part])
+            predicted = module(x[part], training=True)
             loss = torch.nn.functional.binary_cross_entropy(predicted, y[part])
             optimizer.zero_grad()
             loss.backward()  # gradients become their mean over the processes
@@ -56,7 +57,7 @@ def losses(rank: int = 0, processes: int = 1) -> list[float]:
     return history
 
 
-def work(rank: int, folder: str) -> None:
+def work(rank: int, folder: str, queue: Any) -> None:
     """What each process does."""
     torch.set_num_threads(1)
     meeting_place = (Path(folder) / "processes").as_uri()
@@ -66,12 +67,15 @@ def work(rank: int, folder: str) -> None:
     several = losses(rank, PROCESSES)
     distributed.destroy_process_group()
     if rank == 0:
-        compare(losses(), several, f"{PROCESSES} processes")
+        queue.put(several)
 
 
 def main() -> None:
+    one = losses()
+    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(work, (folder,), PROCESSES)
+        torch.multiprocessing.spawn(work, (folder, queue), PROCESSES)
+    compare(one, queue.get(), f"{PROCESSES} processes")
 
 
 if __name__ == "__main__":
