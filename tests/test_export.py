@@ -1,0 +1,289 @@
+"""Models out of Keras: what `model.export` writes computes, elsewhere, what the model does.
+
+The first model has a plain residual connection and none of our layers: what fails for it, Keras
+or its backend cannot do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk.layers import RKResidual, RKStack
+
+from .keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
+
+BATCH = 4
+PATH = {"return_states": True}
+
+
+class TimeDependent(keras.layers.Layer):
+    """f(t, y) = cos(t) tanh(W y + b)"""
+
+    def build(self, input_shape):
+        self.inner = dense()
+        self.inner.build(input_shape)
+
+    def call(self, y, t):
+        return ops.cos(t) * self.inner(y)
+
+    def compute_output_shape(self, input_shape, *args, **kwargs):
+        return input_shape
+
+
+def plain_residual():
+    y = keras.Input((3,))
+    return keras.Model(y, keras.layers.Add()([y, dense()(y)]))
+
+
+def model_of(layer):
+    return keras.Sequential([keras.Input((3,)), layer])
+
+
+MODELS = {
+    "plain residual": plain_residual,
+    "one step": lambda: model_of(RKResidual(dense(), "rk4", 0.5)),
+    "three steps": lambda: model_of(RKResidual(dense(), "rk4", 0.5, steps=3)),
+    "a loop of steps": lambda: model_of(RKResidual(dense(), "rk4", 0.1, steps=17)),
+    "states": lambda: model_of(RKResidual(dense(), "heun2", 0.1, steps=33, **PATH)),
+    "statistics": lambda: model_of(
+        RKResidual(batch_normalized(), "heun2", 0.5, state="per_evaluation")
+    ),
+    "statistics, a loop": lambda: model_of(
+        RKResidual(batch_normalized(), "heun2", 0.05, steps=33, state="per_evaluation")
+    ),
+    "f(t, y)": lambda: model_of(RKResidual(TimeDependent(), "rk4", 0.5, steps=3)),
+    "f(t, y), a loop": lambda: model_of(RKResidual(TimeDependent(), "rk4", 0.1, steps=17)),
+    "stack": lambda: model_of(
+        RKStack(dense(seed=None), 3, "rk4", 0.5, after=keras.layers.BatchNormalization())
+    ),
+    "stack, statistics": lambda: model_of(
+        RKStack(batch_normalized(), 3, "heun2", 0.5, state="per_evaluation")
+    ),
+}
+everything = pytest.mark.parametrize("name", list(MODELS))
+
+
+def needs(*modules):
+    """Skips where what an export needs is not installed."""
+    missing = [module for module in modules if find_spec(module) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+def on(*backends):
+    return pytest.mark.skipif(
+        BACKEND not in backends, reason=f"runs where Keras runs on {' or '.join(backends)}"
+    )
+
+
+CONVERTERS = {"tensorflow": ["tf2onnx"], "jax": ["jax2onnx", "flax"], "torch": ["onnxscript"]}
+onnx = needs("onnx", "onnxruntime", *CONVERTERS[BACKEND])
+
+
+@pytest.fixture(autouse=True)
+def _without_warnings():
+    """Exporters warn of much, none of which is ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def used(name):
+    """A model whose moving statistics are such as training leaves, and which was called once."""
+    model = MODELS[name]()
+    rng = np.random.default_rng(1)
+    for variable in model.non_trainable_variables:
+        if "float" in keras.backend.standardize_dtype(variable.dtype):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    model(normal(BATCH, 3))
+    return model
+
+
+def export(model, path, format, batch=None):
+    signature = None if batch is None else [keras.InputSpec(shape=(batch, 3), dtype="float32")]
+    try:
+        model.export(str(path), format=format, verbose=False, input_signature=signature)
+    except ValueError as error:
+        if str(error).startswith("Unrecognized format"):
+            pytest.skip(f"Keras {keras.__version__} does not know the format {format!r}")
+        raise
+    return str(path)
+
+
+def assert_same(model, run, *batches):
+    for batch in batches:
+        x = normal(batch, 3, seed=batch)
+        expected = numpy(model(x, training=False))
+        result = run(x)
+        assert result.shape == expected.shape
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+# -------------------------------------------------------------------------- SavedModel
+
+
+def saved_model(path):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    return lambda x: loaded.serve(x).numpy()
+
+
+@on("tensorflow", "jax")
+@needs("tensorflow")
+@everything
+def test_saved_model(name, tmp_path):
+    model = used(name)
+    run = saved_model(export(model, tmp_path / "model", "tf_saved_model"))
+    assert_same(model, run, BATCH, 7)
+
+
+@on("torch")
+@needs("tensorflow")
+@pytest.mark.parametrize("batch", [None, BATCH])
+def test_saved_model_of_a_plain_residual_model_is_more_than_keras_can_on_pytorch(batch, tmp_path):
+    if find_spec("torch_xla") is not None:
+        pytest.skip("torch_xla, without which it is impossible, is installed")
+    with pytest.raises(Exception, match=r"torch_xla|dynamic_shapes"):
+        export(used("plain residual"), tmp_path / "model", "tf_saved_model", batch)
+
+
+# -------------------------------------------------------------------------------- ONNX
+
+
+def onnx_session(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (argument,) = session.get_inputs()
+    return lambda x: session.run(None, {argument.name: x})[0]
+
+
+@onnx
+@everything
+def test_onnx(name, tmp_path, request):
+    if BACKEND == "torch" and name.startswith("statistics"):
+        reason = "PyTorch's TorchScript exporter loses what is computed from unbound constants"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    model = used(name)
+    run = onnx_session(export(model, tmp_path / "model.onnx", "onnx"))
+    assert_same(model, run, BATCH, 7)
+
+
+@onnx
+@everything
+def test_onnx_for_one_size_of_the_batch(name, tmp_path):
+    model = used(name)
+    run = onnx_session(export(model, tmp_path / "model.onnx", "onnx", BATCH))
+    assert_same(model, run, BATCH)
+
+
+@onnx
+@pytest.mark.parametrize("name", ["a loop of steps", "f(t, y), a loop", "stack"])
+def test_a_loop_stays_a_loop_in_onnx_but_for_pytorch(name, tmp_path):
+    model = used(name)
+    path = export(model, tmp_path / "model.onnx", "onnx")
+    operations = [node.op_type for node in importlib.import_module("onnx").load(path).graph.node]
+    assert ("Loop" in operations or "Scan" in operations) == (BACKEND != "torch")
+
+
+# ------------------------------------------------------------------------------ LiteRT
+
+
+def litert(path):
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        interpreter = tf.lite.Interpreter(model_path=path)
+    else:
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_path=path)
+    (argument,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x):
+        interpreter.resize_tensor_input(argument["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(argument["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])
+
+    return run
+
+
+@on("tensorflow")
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "states"])
+def test_litert(name, tmp_path):
+    model = used(name)
+    run = litert(export(model, tmp_path / "model.tflite", "litert"))
+    assert_same(model, run, BATCH, 7)
+
+
+class KerasScan(keras.layers.Layer):
+    """A loop of Keras that puts out its states, without anything of ours."""
+
+    def call(self, y):
+        def body(y, _):
+            y = y + 0.1 * ops.tanh(y)
+            return y, y
+
+        return ops.moveaxis(ops.scan(body, y, None, 33)[1], 0, 1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 33, *input_shape[1:])
+
+
+@on("tensorflow")
+@pytest.mark.parametrize("make", [KerasScan, lambda: RKResidual(dense(), "heun2", 0.1, 33, **PATH)])
+def test_litert_of_the_states_of_a_loop_for_any_batch_is_more_than_keras_can(make, tmp_path):
+    model = model_of(make())
+    model(normal(BATCH, 3))
+    run = litert(export(model, tmp_path / "model.tflite", "litert"))
+    with pytest.raises(RuntimeError, match=r"Select TensorFlow op"):
+        run(normal(BATCH, 3))
+
+
+@on("tensorflow", "torch")
+@needs(*(["litert_torch"] if BACKEND == "torch" else []))
+@everything
+def test_litert_for_one_size_of_the_batch(name, tmp_path, request):
+    if BACKEND == "torch" and name != "plain residual":
+        reason = "litert_torch does not know the argument `alpha` of `torch.add`"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    model = used(name)
+    run = litert(export(model, tmp_path / "model.tflite", "litert", BATCH))
+    assert_same(model, run, BATCH)
+
+
+@on("jax")
+def test_litert_of_a_plain_residual_model_is_more_than_keras_can_on_jax(tmp_path):
+    with pytest.raises(ValueError, match="LiteRT export requires TensorFlow or PyTorch"):
+        export(used("plain residual"), tmp_path / "model.tflite", "litert")
+
+
+# ---------------------------------------------------------- PyTorch's own ExportedProgram
+
+
+@on("torch")
+@everything
+def test_exported_program_for_one_size_of_the_batch(name, tmp_path):
+    import torch
+
+    model = used(name)
+    program = torch.export.load(export(model, tmp_path / "model.pt2", "torch", BATCH))
+    assert_same(model, lambda x: numpy(program.module()(torch.as_tensor(x))), BATCH)
+
+
+@on("torch")
+def test_exported_program_for_any_batch_is_more_than_keras_can(tmp_path):
+    import torch
+
+    path = export(used("plain residual"), tmp_path / "model.pt2", "torch")
+    with pytest.raises(AssertionError, match="Guard failed"):
+        torch.export.load(path).module()(torch.ones((BATCH, 3)))
