@@ -167,10 +167,7 @@ def onnx_session(path):
 
 @onnx
 @everything
-def test_onnx(name, tmp_path, request):
-    if BACKEND == "torch" and name.startswith("statistics"):
-        reason = "PyTorch's TorchScript exporter loses what is computed from unbound constants"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_onnx(name, tmp_path):
     model = used(name)
     run = onnx_session(export(model, tmp_path / "model.onnx", "onnx"))
     assert_same(model, run, BATCH, 7)
@@ -252,10 +249,7 @@ def test_litert_of_the_states_of_a_loop_for_any_batch_is_more_than_keras_can(mak
 @on("tensorflow", "torch")
 @needs(*(["litert_torch"] if BACKEND == "torch" else []))
 @everything
-def test_litert_for_one_size_of_the_batch(name, tmp_path, request):
-    if BACKEND == "torch" and name != "plain residual":
-        reason = "litert_torch does not know the argument `alpha` of `torch.add`"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_litert_for_one_size_of_the_batch(name, tmp_path):
     model = used(name)
     run = litert(export(model, tmp_path / "model.tflite", "litert", BATCH))
     assert_same(model, run, BATCH)

@@ -56,7 +56,7 @@ def euler(f, steps=2):
             y = y + f(y, *further, **kwargs)
         return y
 
-    return RKResidual(f, "euler", steps=steps), by_hand
+    return RKResidual(f, "euler", steps=steps, state="shared"), by_hand
 
 
 def is_traced(layer):

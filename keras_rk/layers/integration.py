@@ -107,7 +107,7 @@ class Integration:
         if effects is not None and (self.steps > 1 or self.remat == "step"):
             return self._in_loop(field, y, state, statistics, effects, factors, times, path)
         stages = len(self.plan.stages)
-        rows = [ops.unstack(values, stages) for values in statistics]
+        rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
         y, state, left, loss, error = self._step(field, y, state, rows, row, factors, effects)
         statistics = tuple(
@@ -142,7 +142,7 @@ class Integration:
                 field.with_constants(further),
                 y,
                 carried.merge(written, others),
-                [ops.unstack(values, stages) for values in statistics],
+                [loops.rows(values, stages) for values in statistics],
                 ops.unstack(times[0], stages) if times else (),
                 factors,
                 effects,

@@ -25,6 +25,7 @@ from keras import ops
 
 from keras_rk.layers.inputs import symbolic
 from keras_rk.layers.loops.common import Body, scan_in_python
+from keras_rk.layers.loops.common import rows as rows
 
 
 @lru_cache(maxsize=1)

@@ -16,9 +16,19 @@ flatten, pack = keras.tree.flatten, keras.tree.pack_sequence_as
 def scan_in_python(
     body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any
 ) -> tuple[Any, Any]:
-    columns = [ops.unstack(x, length) for x in flatten(xs)]
+    columns = [rows(x, length) for x in flatten(xs)]
     collected = []
     for x in zip(*columns, strict=True) if columns else itertools.repeat((), length):
         carry, results = body(carry, pack(xs, x), constants)
         collected.append(flatten(results))
     return carry, pack(outputs, [ops.stack(column) for column in zip(*collected, strict=True)])
+
+
+def rows(x: Any, number: int) -> list:
+    """The slices of x along its first axis."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if torch.jit.is_tracing():  # it loses what is computed from unbound constants
+            return [x[n] for n in range(number)]
+    return ops.unstack(x, number)

@@ -275,7 +275,9 @@ def _differentiable_gradients(
 
 def add_multiple(x: Any, k: Any, factor: float) -> Any:
     """x + factor * k."""
-    return torch.add(x, k, alpha=factor) if isinstance(x, torch.Tensor) else x + k * factor
+    if isinstance(x, torch.Tensor) and not torch.compiler.is_exporting():
+        return torch.add(x, k, alpha=factor)
+    return x + k * factor
 
 
 def rematerialised(body: Body) -> Body:
