@@ -111,7 +111,7 @@ def moving_statistics(layer: keras.layers.Layer) -> list[keras.Variable]:
                 found += [part.variables[n] for n, variable in places if id(variable) in inside]
         if inner.statistics is not None:
             variables = own_variables(inner.layer)
-            weights = zip(inner._policy.multiplied, inner.statistics.weights, strict=True)
+            weights = zip(inner._multiplied, inner.statistics.weights, strict=True)
             found += [weight for n, weight in weights if id(variables[n]) in known]
     return found
 

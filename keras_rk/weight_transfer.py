@@ -218,7 +218,7 @@ def _statistics(layer: MethodLayer, rows: Sequence[np.ndarray]) -> dict[int, np.
     if layer.statistics is None:
         return {}
     found = {}
-    for place, weight in zip(layer._policy.multiplied, layer.statistics.weights, strict=True):
+    for place, weight in zip(layer._multiplied, layer.statistics.weights, strict=True):
         others = _numbers(weight) if isinstance(layer, RKStack) else _numbers(weight)[None]
         found[place] = np.concatenate([rows[place][:, None], others], axis=1)
     return found
@@ -227,6 +227,6 @@ def _statistics(layer: MethodLayer, rows: Sequence[np.ndarray]) -> dict[int, np.
 def _assign_statistics(layer: MethodLayer, found: Sequence[Sequence[list[np.ndarray]]]) -> None:
     if layer.statistics is None:
         return
-    for place, weight in zip(layer._policy.multiplied, layer.statistics.weights, strict=True):
+    for place, weight in zip(layer._multiplied, layer.statistics.weights, strict=True):
         values = np.stack([[state[place] for state in block[1:]] for block in found])
         weight.assign(values if isinstance(layer, RKStack) else values[0])

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from keras_rk.layers import loops
 from keras_rk.layers.vector_field import Effects, Evaluation, Foreign, VectorField, is_seed
 
@@ -17,7 +19,8 @@ class StatePolicy:
     What is no moving statistic and no seed is handed on from one evaluation to the next.
 
     Attributes:
-        statistics: the positions of f's moving statistics among its variables.
+        statistics: f's moving statistics. (Which variables f has besides may change: when it is
+            given LoRA weights, or quantized.)
         state: `"per_evaluation"`: each step and stage has moving statistics of its own;
             `"shared"`: all see and update the same in turn; `"first"`: all see the same, and the
             first stage of each step updates them.
@@ -25,14 +28,20 @@ class StatePolicy:
             draws new ones.
     """
 
-    statistics: tuple[int, ...]
+    statistics: tuple[keras.Variable, ...]
     state: str
     noise: str
 
-    @property
-    def multiplied(self) -> tuple[int, ...]:
-        """The positions of the variables that have a value for each evaluation."""
-        return self.statistics if self.state == "per_evaluation" else ()
+    def places(self, variables: Sequence[keras.Variable]) -> tuple[int, ...]:
+        """The positions of the moving statistics among the variables of f."""
+        if not self.statistics:
+            return ()
+        known = {id(variable): place for place, variable in enumerate(variables)}
+        return tuple(known[id(variable)] for variable in self.statistics)
+
+    def multiplied(self, variables: Sequence[keras.Variable]) -> tuple[int, ...]:
+        """The positions of those that have a value for each evaluation."""
+        return self.places(variables) if self.state == "per_evaluation" else ()
 
 
 class Evaluations:
@@ -41,7 +50,7 @@ class Evaluations:
     Args:
         field: f.
         state: values for the variables of the field.
-        statistics: for each of `policy.multiplied`, its values at the stages of this step.
+        statistics: the moving statistics with a value for each evaluation: those of this step.
         times: the times of the stages; empty where f does not take t.
         effects: those of the field; needed for `remat`.
         remat: whether to compute what is inside f again for its gradient.
@@ -63,6 +72,8 @@ class Evaluations:
         self.state = state
         self.losses: list = []
         self._start = state
+        self._places = policy.places(field.variables)
+        self._multiplied = self._places if policy.state == "per_evaluation" else ()
         self._statistics = statistics
         self._left: list[list] = [[] for _ in statistics]
         self._times = times
@@ -77,7 +88,7 @@ class Evaluations:
             self._generator.before(place, y)
         state, t = self._seen(place), self._times[place] if len(self._times) else None
         k, new, losses, foreign = self._evaluate(state, y, t)
-        for left, position in zip(self._left, self.policy.multiplied, strict=True):
+        for left, position in zip(self._left, self._multiplied, strict=True):
             left.append(new[position])
         self.state = self._after(place, state, new)
         self.losses += losses
@@ -88,7 +99,7 @@ class Evaluations:
     def _seen(self, place: int) -> tuple:
         """The values that the variables of f have at this stage."""
         state = list(self.state)
-        for position, values in zip(self.policy.multiplied, self._statistics, strict=True):
+        for position, values in zip(self._multiplied, self._statistics, strict=True):
             state[position] = values[place]
         if place and self._repeats_draws:
             for position in self.field.seeds:
@@ -122,9 +133,9 @@ class Evaluations:
     def _after(self, place: int, seen: tuple, new: tuple) -> tuple:
         """What the next stage, or the next step, finds."""
         state = list(new)
-        kept = set(self.policy.multiplied)
+        kept = set(self._multiplied)
         if place and self.policy.state == "first":
-            kept |= set(self.policy.statistics)
+            kept |= set(self._places)
         if place and self._repeats_draws:
             kept |= set(self.field.seeds)
         for position in kept:
@@ -147,5 +158,5 @@ class Evaluations:
 
     @property
     def statistics(self) -> list[list]:
-        """The values of `policy.multiplied` that each stage has left."""
+        """The moving statistics with a value for each evaluation, as each stage has left them."""
         return self._left

@@ -129,7 +129,7 @@ class Integration:
     ) -> Solution:
         """The steps as iterations of a loop, of which all that changes is passed on or put out."""
         stages = len(self.plan.stages)
-        multiplied = self.policy.multiplied
+        multiplied = self.policy.multiplied(field.variables)
         changing = [n for n, place in enumerate(multiplied) if place in effects.written]
         carried = effects.without(multiplied)
         written, others = carried.split(state)

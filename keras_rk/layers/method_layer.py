@@ -48,6 +48,7 @@ from keras_rk.layers.vector_field import (
     cast,
     check_same_shape,
     is_seed,
+    own_variables,
     without_autocast,
 )
 
@@ -168,6 +169,11 @@ class MethodLayer(keras.layers.Layer):
         return None if self._error is None else np.asarray(ops.convert_to_numpy(self._error))
 
     @property
+    def _multiplied(self) -> tuple[int, ...]:
+        """Which of f's variables have a value for each evaluation."""
+        return self._policy.multiplied(own_variables(self.layer))
+
+    @property
     def block_weights(self) -> list[keras.Variable]:
         """What each block has beside the variables of f."""
         weights = [] if self._learned.step is None else [self._learned.step.weight]
@@ -273,7 +279,9 @@ class MethodLayer(keras.layers.Layer):
                 name="statistics",
                 dtype="float32",
             )
-        self._policy = StatePolicy(places, state if places else "shared", self.noise)
+        own = own_variables(layer)
+        statistics = tuple(own[place] for place in places)
+        self._policy = StatePolicy(statistics, state if places else "shared", self.noise)
         self._learned.build(self, self._built_for[-1], self._state_dtype)
         if self.error_estimate:
             self._error = self.add_weight(

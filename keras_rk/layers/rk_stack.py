@@ -306,7 +306,7 @@ class RKStack(MethodLayer):
         foreign = parts[0].field.foreign
         factors, times = self.method_of_a_call(parts[0].field)
         statistics = () if self.statistics is None else self.statistics.all()
-        multiplied = enumerate(self._policy.multiplied)
+        multiplied = enumerate(self._multiplied)
         changing = [n for n, place in multiplied if place in parts[0].effects.written]
         written = [v for part in parts for v in part.stacked.written(part.own)]
         zero = ops.zeros((), self._state_dtype)
@@ -360,7 +360,7 @@ class RKStack(MethodLayer):
         ]
         foreign = list({id(variable): variable for e in effects for variable in e.foreign}.values())
         return [
-            _Part(part, field.owning(foreign), e, e.without(() if n else self._policy.multiplied))
+            _Part(part, field.owning(foreign), e, e.without(() if n else self._multiplied))
             for n, (part, field, e) in enumerate(zip(self._parts, fields, effects, strict=True))
         ]
 
