@@ -19,6 +19,7 @@ class ConcatTime(keras.layers.Wrapper):
 
     Example:
 
+    >>> from keras_rk.layers import RKResidual
     >>> f = ConcatTime(keras.layers.Dense(8, activation="tanh"))
     >>> model = keras.Sequential([keras.Input((8,)), RKResidual(f, "rk4", dt=0.1, steps=10)])
     >>> model.predict(np.ones((3, 8)), verbose=0).shape
