@@ -138,7 +138,7 @@ def test_learned_methods_survive(make, learned, tmp_path):
 
 @pytest.mark.parametrize("learned", ["trainable_dt", "trainable_tableau"])
 def test_learned_methods_are_unstacked_and_stacked_again(learned):
-    layer = stack(dense(3), "heun2", **{learned: True})
+    layer = stack(dense(3), "heun2", order=2, **{learned: True})
     fit(layer)
     y = z = normal(4, 3)
     blocks = layer.unstack()

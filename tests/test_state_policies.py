@@ -157,6 +157,16 @@ def test_statistics_that_are_frozen_when_built_settle_once_they_are_not():
     assert difference(settled(layer)) < 1e-5
 
 
+def test_statistics_without_weights_move_again_once_unfrozen():
+    bare = keras.layers.BatchNormalization(center=False, scale=False, momentum=0.1)
+    layer = residual(keras.Sequential([dense(3), bare]), "heun2", steps=3)
+    layer.build((None, 3))
+    bare.trainable = False
+    layer(BATCH, training=True)
+    bare.trainable = True
+    assert difference(settled(layer)) < 1e-5
+
+
 def test_freezing_stops_all_sets():
     layer = settled(residual(normalized(), "rk4"))
     layer.trainable = False
@@ -294,6 +304,21 @@ def test_how_often_a_seed_is_drawn_from(noise, draws, steps, mode):
     for step in range(min(steps, 3)):
         stages = [numpy(keras.random.normal((2, 4), seed=generator)) for _ in range(draws)]
         np.testing.assert_allclose(increments[:, step], stages[-1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 40])
+@pytest.mark.parametrize("noise, draws", [("per_step", 1), ("per_stage", 2)])
+def test_how_often_a_seed_outside_of_f_is_drawn_from(noise, draws, steps):
+    generators = [keras.random.SeedGenerator(3) for _ in range(2)]
+    f = keras.layers.Lambda(lambda y: keras.random.normal((2, 4), seed=generators[0]))
+    layer = RKResidual(f, "midpoint", steps=steps, noise=noise)
+    result = numpy(layer(np.zeros((2, 4), "float32")))
+    assert int(numpy(generators[0].state)[1]) == draws * steps
+    total = np.zeros((2, 4))
+    for _ in range(steps):
+        stages = [numpy(keras.random.normal((2, 4), seed=generators[1])) for _ in range(draws)]
+        total += stages[-1]
+    np.testing.assert_allclose(result, total, rtol=1e-4, atol=1e-5)
 
 
 class Kept(keras.layers.Layer):

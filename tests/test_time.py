@@ -180,6 +180,31 @@ def test_concat_time_of_other_layers(g, shape, axis):
     assert np.any(numpy(one(y)) != numpy(other(y)))
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_concat_time_hands_the_mask_on(wrapped):
+    lstm = keras.layers.LSTM(3, return_sequences=True)
+    f = ConcatTime(keras.Sequential([lstm]) if wrapped else lstm)
+    layer, y = RKResidual(f, "euler"), normal(2, 4, 3)
+    mask = np.array([[True, True, False, False]] * 2)
+    with_time = np.concatenate([y, np.zeros((2, 4, 1), "float32")], axis=-1)
+    masked = numpy(layer(y, mask=ops.convert_to_tensor(mask)))
+    expected = y + numpy(lstm(with_time, mask=ops.convert_to_tensor(mask)))
+    np.testing.assert_allclose(masked, expected, rtol=1e-5, atol=1e-6)
+    assert np.any(np.abs(masked - numpy(layer(y))) > 1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("learned", ["trainable_dt", "trainable_tableau"])
+@pytest.mark.parametrize("make", [RKResidual, lambda f, *a, **k: RKStack(f, 2, *a, **k)])
+def test_the_time_of_methods_that_are_learned(make, learned, steps, mode):
+    fixed = make(Pendulum(), "rk4", dt=0.25, steps=steps, t0=1)
+    layer = make(Pendulum(), "rk4", dt=0.25, steps=steps, t0=1, **{learned: True})
+    layer.build((None, 3))
+    y = normal(4, 3)
+    np.testing.assert_allclose(numpy(call_in(mode, layer, y)), numpy(fixed(y)), rtol=1e-5)
+
+
 def test_concat_time_trains_and_survives(tmp_path):
     layer = RKResidual(ConcatTime(dense(3)), "heun2", dt=0.1, steps=3, t0="1/3")
     model = keras.Sequential([keras.Input((3,)), layer])

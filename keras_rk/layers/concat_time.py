@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_rk.layers.arguments import vector_field_layer, whole_axis
+from keras_rk.layers.inputs import takes_mask
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -55,11 +56,12 @@ class ConcatTime(keras.layers.Wrapper):
             self.layer.build(self._with_time(input_shape))
         super().build(self._with_time(input_shape))
 
-    def call(self, inputs: Any, t: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, t: Any, training: bool | None = None, mask: Any = None) -> Any:
         channel, _ = ops.split(inputs, [1], axis=self.axis)
         time = ops.zeros_like(channel) + ops.cast(t, inputs.dtype)
         y = ops.concatenate([inputs, time], axis=self.axis)
-        return self.layer(y) if training is None else self.layer(y, training=training)
+        options = {"training": training, "mask": mask if takes_mask(self.layer) else None}
+        return self.layer(y, **{k: value for k, value in options.items() if value is not None})
 
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
         return self.layer.compute_output_shape(self._with_time(input_shape))

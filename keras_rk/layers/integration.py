@@ -175,7 +175,7 @@ class Integration:
                 self.steps,
                 outputs=(tuple(by_step[n][0] for n in changing), (y,) if path else ()),
                 key=("steps", field.key, path),
-                traceable=not effects.reads_foreign and self.remat != "stage",
+                traceable=not effects.reads_foreign,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
                 one_draw=self.policy.noise == "per_step" and stages > 1,

@@ -94,7 +94,7 @@ class Method:
     def _times(self, dts: Any, nodes: Any, numbers: Any) -> Any:
         """The times, computed by NumPy or by `keras.ops`."""
         starts = float(self.start) + self.steps * (numbers.cumsum(dts) - dts)
-        steps = np.arange(self.steps, dtype=self.dtype)[:, None]
+        steps = numbers.arange(self.steps, dtype=self.dtype)[:, None]
         offsets = dts[:, None, None] * (steps + nodes)
         times = starts[:, None, None] + offsets
         return times[0] if self.blocks is None else times

@@ -425,11 +425,14 @@ class RKStack(MethodLayer):
 
     def _single(self, block: int) -> keras.layers.Layer:
         dts = self.dt if isinstance(self.dt, tuple) else (self.dt,) * self.depth
+        options = {name: getattr(self, name) for name in OF_ONE_METHOD}
+        if self.trainable_tableau:
+            options["order"] = None  # it was proved of the tableau before it was trained
         layer = RKResidual(
             self._layer.maker.copy(),
             self.tableau,
             dts[block],
-            **{name: getattr(self, name) for name in OF_ONE_METHOD},
+            **options,
             t0=self._start_of(block),
             name=f"{self.name}_{block}",
             dtype=self.dtype_policy,

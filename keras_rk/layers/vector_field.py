@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from keras_rk.layers import loops
+from keras_rk.layers.copies import layers_inside
 from keras_rk.layers.inputs import evaluate, is_tensor, takes_time
 
 
@@ -182,7 +183,8 @@ class VectorField:
         further = keras.tree.map_structure(
             lambda x: "tensor" if is_tensor(x) else repr(x), self._further()
         )
-        return repr(further), self.trainable
+        frozen = tuple(inner.trainable for inner in layers_inside(self.layer))
+        return repr(further), self.trainable, frozen
 
     def _further(self) -> tuple:
         return self.args, self.kwargs, self.mask
