@@ -299,6 +299,13 @@ class Clock(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("make", LAYERS)
+def test_channels_have_to_be_known(make):
+    f = keras.layers.Activation("tanh")
+    with pytest.raises(ValueError, match="needs the size of y's last axis"):
+        make(f, "heun2", trainable_dt="channel").build((None, None))
+
+
+@pytest.mark.parametrize("make", LAYERS)
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(make, case):
     arguments, message = REFUSED[case]

@@ -98,11 +98,12 @@ def test_there_is_one_set_for_each_evaluation(make, tableau, steps, sets):
 
 
 class Counting(keras.layers.Layer):
-    """State of several kinds: a float that training assigns to, one that nothing does, an int."""
+    """A moving statistic, a number that nothing assigns to, and counters."""
 
     def build(self, input_shape):
         self.seen = self.add_weight((), initializer="zeros", trainable=False, name="seen")
         self.scale = self.add_weight((), initializer="ones", trainable=False, name="scale")
+        self.rate = self.add_weight((), initializer="ones", trainable=False, name="rate")
         self.calls = self.add_weight(
             (), initializer="zeros", dtype="int32", trainable=False, name="calls"
         )
@@ -111,6 +112,7 @@ class Counting(keras.layers.Layer):
         if training:
             self.seen.assign(ops.mean(y))
             self.calls.assign(self.calls + 1)
+            self.rate.assign(self.rate / 2)
         return ops.ones_like(y) * self.scale
 
     def compute_output_shape(self, input_shape):
@@ -129,6 +131,8 @@ def test_only_moving_statistics_are_multiplied(make):
     np.testing.assert_allclose(first, [0.15, 0.15, 0.3], rtol=1e-6)
     calls = next(v for v in layer.variables if v.name.endswith("calls"))
     assert np.all(numpy(calls) == 4)
+    rate = next(v for v in layer.variables if v.name.endswith("rate"))
+    assert np.all(numpy(rate) == 1 / 16)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +149,23 @@ def test_what_is_no_moving_statistic(make_f):
     layer = residual(make_f(), "rk4", steps=2)
     layer.build((None, 3))
     assert layer.statistics is None
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_weights_that_are_zero_at_first_hide_no_statistics(make):
+    zero = keras.layers.Dense(3, kernel_initializer="zeros")
+    layer = make(keras.Sequential([zero, keras.layers.BatchNormalization()]), "heun2")
+    layer.build((None, 3))
+    assert len(layer.statistics.weights) == 2
+
+
+def test_statistics_of_f_with_unknown_dimensions():
+    f = keras.Sequential(
+        [keras.layers.Conv1D(3, 3, padding="same"), keras.layers.BatchNormalization()]
+    )
+    layer = residual(f, "heun2")
+    layer.build((None, None, 3))
+    assert len(layer.statistics.weights) == 2
 
 
 def test_statistics_that_are_frozen_when_built_settle_once_they_are_not():

@@ -93,6 +93,13 @@ def test_gradients_do_not_depend_on_how_the_loop_is_run(unrolled, mode, monkeypa
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_blocks_of_other_times_are_no_stack():
+    blocks = RKStack(Pendulum(), 3, "rk4", 0.5)
+    blocks.build((None, 3))
+    with pytest.raises(ValueError, match="begins at the time at which the one before has ended"):
+        RKStack.from_layers(blocks.unstack()[::-1])
+
+
 def test_backwards_in_time():
     forth = RKResidual(Pendulum(), "rk8", dt=0.1, steps=10, t0=1)
     back = RKResidual(Pendulum(), "rk8", dt=-0.1, steps=10, t0=2)

@@ -131,8 +131,13 @@ class LearnedStep:
         self._blocks = () if blocks is None else (blocks,)
         self.weight: Any = None
 
-    def build(self, owner: keras.layers.Layer, channels: int, dtype: str) -> None:
+    def build(self, owner: keras.layers.Layer, channels: int | None, dtype: str) -> None:
         """Adds the weight to a layer."""
+        if self.by_channel and channels is None:
+            raise ValueError(
+                "`trainable_dt='channel'` needs the size of y's last axis, which is not known. "
+                f"Received: layer {owner.name!r} for y of unknown last dimension."
+            )
         self.weight = owner.add_weight(
             shape=(*self._blocks, *((channels,) if self.by_channel else ())),
             initializer="zeros",

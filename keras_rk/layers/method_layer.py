@@ -401,7 +401,7 @@ class _Learned(NamedTuple):
     tableau: LearnedTableau | None
     step: LearnedStep | None
 
-    def build(self, owner: keras.layers.Layer, channels: int, dtype: str) -> None:
+    def build(self, owner: keras.layers.Layer, channels: int | None, dtype: str) -> None:
         if self.tableau is not None:
             self.tableau.build(owner)
         if self.step is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_rk.coefficients import public
+from keras_rk.coefficients import exact, public
 from keras_rk.layers import loops
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
 from keras_rk.layers.blocks import (
@@ -492,10 +492,22 @@ class RKStack(MethodLayer):
             stack._after.existing = list(after or ())
         if single:
             stack.build_like(single[0])
+            stack._check_starts(single)
             columns = zip(*(layer.block_weights for layer in single), strict=True)
             for weight, values in zip(stack.block_weights, columns, strict=True):
                 weight.assign(ops.stack([ops.convert_to_tensor(v.value) for v in values]))
         return stack
+
+    def _check_starts(self, layers: Sequence[RKResidual]) -> None:
+        """Refuses blocks of f(t, y) that do not begin where the one before has ended."""
+        for block, layer in enumerate(layers):
+            start = self._start_of(block)
+            if takes_time(self.layer) and abs(float(exact(layer.t0) - exact(start))) > 1e-6:
+                raise ValueError(
+                    "Each block of a stack begins at the time at which the one before has ended. "
+                    f"Received: t0={layer.t0} in block {block}, which begins at {start} "
+                    f"(layer {layer.name!r})."
+                )
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: quantized layers read scales and codes that belong to one block."""

@@ -14,9 +14,9 @@ import numpy as np
 from keras import ops
 
 from keras_rk.layers import loops
-from keras_rk.layers.vector_field import VectorField, own_variables
+from keras_rk.layers.vector_field import VectorField
 
-FOLLOWS_WEIGHTS = ("vector_u",)  # SpectralNormalization's, which does not depend on y
+UNKNOWN = 3  # what is taken for a dimension that is not known, where f is tried out
 
 
 def find_statistics(
@@ -27,8 +27,9 @@ def find_statistics(
 ) -> tuple[int, ...]:
     """The positions of the moving statistics of f among its variables.
 
-    They are the numbers that no optimizer trains and that f assigns to in training. What f has
-    frozen, quantized or adapted it does not assign to, and seeds are no such numbers.
+    They are the numbers that no optimizer trains and to which f assigns in training what it has
+    computed from y. So what is frozen, quantized or adapted is none, nor are seeds, counters, and
+    the vectors of `SpectralNormalization`, which follow the weights alone.
 
     Args:
         layer: f, built.
@@ -37,30 +38,70 @@ def find_statistics(
         field: f or the like as a vector field, called with `training=True`.
         y: the state, a symbolic tensor.
     """
-    candidates = {place for place, v in enumerate(own_variables(layer)) if is_statistic(v)}
+    candidates = _candidates(layer)
     if not candidates:
         return ()
-    written = _written(field(layer), y)
-    if candidates <= written:
-        return tuple(sorted(candidates))
+    found = candidates & _written(field(layer), y)
+    if found == candidates:
+        return tuple(sorted(found))
     try:
         other = unfrozen()
     except Exception:  # a layer that cannot be made again is taken as it is
-        return tuple(sorted(candidates & written))
-    candidates = {place for place, v in enumerate(own_variables(other)) if is_statistic(v)}
-    return tuple(sorted(candidates & _written(field(other), y)))
+        return tuple(sorted(found))
+    return tuple(sorted(_candidates(other) & _written(field(other), y)))
 
 
-def is_statistic(variable: keras.Variable) -> bool:
-    """Whether a variable, unless frozen, may hold moving statistics."""
-    is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
-    return is_float and not variable.trainable and variable.name not in FOLLOWS_WEIGHTS
+def _candidates(layer: keras.layers.Layer) -> set[int]:
+    """The positions of numbers that are not trained and belong to no metric."""
+    return {
+        place
+        for place, variable in enumerate(layer.variables)
+        if not variable.trainable and _is_float(variable)
+    }
+
+
+def _is_float(variable: Any) -> bool:
+    return "float" in keras.backend.standardize_dtype(variable.dtype)
 
 
 def _written(field: VectorField, y: keras.KerasTensor) -> set[int]:
-    state = [keras.KerasTensor(v.shape, dtype=v.dtype) for v in field.variables]
-    t = keras.KerasTensor((), dtype=field.dtype) if field.takes_time else None
-    return set(field.effects(y, state, t, look=loops.look_at_symbols).written)
+    """The positions of the variables that f assigns to, depending on y as far as that shows."""
+    try:
+        with loops.outside_graph():
+            return _depending_on_y(field, y)
+    except Exception:  # under `jit`, or an f that does not take what is tried here
+        state = [keras.KerasTensor(v.shape, dtype=v.dtype) for v in field.variables]
+        t = keras.KerasTensor((), dtype=field.dtype) if field.takes_time else None
+        return set(field.effects(y, state, t, look=loops.look_at_symbols).written)
+
+
+def _depending_on_y(field: VectorField, y: keras.KerasTensor) -> set[int]:
+    """The positions at which f at one y leaves other values than at another one.
+
+    Weights are replaced by random ones: those that are zero at first could hide y.
+    """
+    rng = np.random.default_rng(0)
+
+    def random(like: Any) -> Any:
+        shape = [UNKNOWN if size is None else size for size in like.shape]
+        numbers = rng.standard_normal(shape) if _is_float(like) else np.zeros(shape)
+        return ops.convert_to_tensor(numbers, dtype=like.dtype)
+
+    field = field.with_constants([random(x) for x in field.constants()])
+    values = zip(field.variables, field.read(), strict=True)
+    state = [random(v) if v.trainable and _is_float(v) else value for v, value in values]
+    t = ops.zeros((), field.dtype) if field.takes_time else None
+    left: list[list[np.ndarray]] = []
+
+    def see(y: Any) -> Any:
+        evaluation = field(state, y, t)
+        left.append([np.array(ops.convert_to_numpy(x)) for x in evaluation.state])
+        return evaluation.k
+
+    for _ in range(2):
+        loops.look(see, random(y))
+    pairs = enumerate(zip(*left, strict=True))
+    return {place for place, (one, other) in pairs if not np.array_equal(one, other)}
 
 
 class EvaluationStatistics(keras.layers.Layer):
