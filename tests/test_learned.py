@@ -150,6 +150,38 @@ def test_learned_methods_are_unstacked_and_stacked_again(learned):
     np.testing.assert_allclose(numpy(again(y)), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("estimates", [(True, False), (False, True), (True, True)])
+def test_the_last_error_is_not_in_the_weights_file(make, estimates, tmp_path):
+    one, other = (make(dense(3), "bogacki_shampine32", error_estimate=e) for e in estimates)
+    fit(one).save_weights(tmp_path / "model.weights.h5")
+    model = fit(other)
+    model.load_weights(tmp_path / "model.weights.h5")
+    y = normal(4, 3)
+    np.testing.assert_array_equal(numpy(one(y)), numpy(other(y)))
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_weights_without_a_learned_dt_are_refused(make, tmp_path):
+    fit(make(dense(3), "heun2")).save_weights(tmp_path / "model.weights.h5")
+    model = fit(make(dense(3), "heun2", trainable_dt=True))
+    with pytest.raises(ValueError, match=r"weights of its own|expected"):
+        model.load_weights(tmp_path / "model.weights.h5")
+
+
+def test_the_error_of_a_layer_inside_f_is_its_last():
+    inner = residual(dense(3), "bogacki_shampine32", error_estimate=True)
+    outer = residual(inner, "midpoint")
+    y = normal(4, 3)
+    outer(y)
+    assert outer.statistics is None
+    second = y + 0.15 * numpy(inner(y))
+    outer(y)
+    found = float(inner.estimated_error)
+    inner(second)
+    assert found == pytest.approx(float(inner.estimated_error), rel=1e-3)
+
+
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", ["euler", "heun2", "rk4", "ssprk33"])
 def test_the_penalty_is_the_sum_of_squared_residuals(name, order):

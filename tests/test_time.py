@@ -93,6 +93,15 @@ def test_gradients_do_not_depend_on_how_the_loop_is_run(unrolled, mode, monkeypa
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_blocks_of_learned_lengths_are_a_stack():
+    stack = RKStack(Pendulum(), 3, "rk4", 0.5, trainable_dt=True, t0=1)
+    stack.build((None, 3))
+    next(w for w in stack.weights if w.name == "log_dt_ratio").assign([0.1, -0.3, 0.2])
+    y = normal(4, 3)
+    again = RKStack.from_layers(stack.unstack())
+    np.testing.assert_allclose(numpy(again(y)), numpy(stack(y)), rtol=1e-5, atol=1e-6)
+
+
 def test_blocks_of_other_times_are_no_stack():
     blocks = RKStack(Pendulum(), 3, "rk4", 0.5)
     blocks.build((None, 3))

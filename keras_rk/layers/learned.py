@@ -66,14 +66,14 @@ class LearnedTableau:
                 "`trainable_tableau` needs coefficients to choose: a consistent method of one "
                 f"stage has b = 1. Received: {tableau.name or 'a tableau'} of one stage."
             )
-        self._weight: keras.Variable | None = None
+        self.weight: Any = None
 
     def build(self, owner: keras.layers.Layer) -> None:
         """Adds the weight to a layer."""
         A, b = self.initial.exact_A, self.initial.exact_b
         values = [A[i][j] for i, j in self.entries.A] + [b[i] for i in self.entries.b[:-1]]
         start = np.array([nearest(value, self._dtype) for value in values], self._dtype)
-        self._weight = owner.add_weight(
+        self.weight = owner.add_weight(
             shape=start.shape,
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(start, dtype=dtype),
             dtype=self._dtype,
@@ -84,7 +84,7 @@ class LearnedTableau:
 
     def coefficients(self) -> tuple[dict[tuple[int, int], Any], dict[int, Any]]:
         """The non-zero a_ij and b_i as scalar tensors."""
-        values = ops.unstack(ops.convert_to_tensor(self._weight), self.entries.free)
+        values = ops.unstack(ops.convert_to_tensor(self.weight), self.entries.free)
         A = dict(zip(self.entries.A, values, strict=False))
         b = dict(zip(self.entries.b, values[len(A) :], strict=False))
         b[self.entries.b[-1]] = 1 - sum(b.values(), ops.zeros((), self._dtype))
@@ -104,9 +104,9 @@ class LearnedTableau:
     @property
     def tableau(self) -> Tableau:
         """The learned method, whose dependent entries are computed exactly."""
-        if self._weight is None:
+        if self.weight is None:
             return self.initial
-        values = [Fraction(float(x)) for x in ops.convert_to_numpy(self._weight)]
+        values = [Fraction(float(x)) for x in ops.convert_to_numpy(self.weight)]
         A = [list(row) for row in self.initial.A]
         for (i, j), value in zip(self.entries.A, values, strict=False):
             A[i][j] = value

@@ -42,7 +42,7 @@ from keras_rk.layers.learned import LearnedStep, LearnedTableau
 from keras_rk.layers.loops import Loop
 from keras_rk.layers.method import Method
 from keras_rk.layers.order_penalty import order_penalty
-from keras_rk.layers.statistics import EvaluationStatistics, find_statistics
+from keras_rk.layers.statistics import ERROR_ESTIMATE, EvaluationStatistics, find_statistics
 from keras_rk.layers.vector_field import (
     VectorField,
     cast,
@@ -290,7 +290,7 @@ class MethodLayer(keras.layers.Layer):
                 dtype=self._state_dtype,
                 trainable=False,
                 autocast=False,
-                name="error_estimate",
+                name=ERROR_ESTIMATE,
             )
         self._prepare()
 
@@ -382,6 +382,28 @@ class MethodLayer(keras.layers.Layer):
             keras.saving.deserialize_keras_object(config.get("kwargs", {})),
         )
         self.build(config["input_shape"])
+
+    @property
+    def saved_weights(self) -> list[keras.Variable]:
+        """What is saved of the variables that belong to no layer inside: not the last error."""
+        learned = self._learned.tableau, self._learned.step
+        return [part.weight for part in learned if part is not None]
+
+    def save_own_variables(self, store: Any) -> None:
+        for place, variable in enumerate(self.saved_weights):
+            store[str(place)] = variable
+
+    def load_own_variables(self, store: Any) -> None:
+        weights = self.saved_weights
+        if len(store.keys()) != len(weights):
+            raise ValueError(
+                f"Layer {self.name!r} of type {type(self).__name__} has {len(weights)} weights "
+                "of its own. (A file with another `trainable_dt` or `trainable_tableau` is loaded "
+                "into a layer like the one saved, which `keras_rk.with_method` then changes.) "
+                f"Received: {len(store.keys())} in the file."
+            )
+        for place, variable in enumerate(weights):
+            variable.assign(store[str(place)])
 
     def _check_float64(self) -> None:
         if self._state_dtype != "float64":

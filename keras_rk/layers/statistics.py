@@ -16,6 +16,7 @@ from keras import ops
 from keras_rk.layers import loops
 from keras_rk.layers.vector_field import VectorField
 
+ERROR_ESTIMATE = "error_estimate"  # that of a layer inside f: the last one counts
 UNKNOWN = 3  # what is taken for a dimension that is not known, where f is tried out
 
 
@@ -56,7 +57,7 @@ def _candidates(layer: keras.layers.Layer) -> set[int]:
     return {
         place
         for place, variable in enumerate(layer.variables)
-        if not variable.trainable and _is_float(variable)
+        if not variable.trainable and _is_float(variable) and variable.name != ERROR_ESTIMATE
     }
 
 
