@@ -30,7 +30,6 @@ def everything():
 
 SHAPES = {
     "one step": lambda f, **kwargs: RKResidual(f, "heun2", dt=0.3, **kwargs),
-    "some steps": lambda f, **kwargs: RKResidual(f, "heun2", dt=0.3, steps=3, **kwargs),
     "many steps": lambda f, **kwargs: RKResidual(f, "midpoint", dt=0.05, steps=40, **kwargs),
     "stack": lambda f, **kwargs: RKStack(f, 3, "heun2", 0.3, seed=1, **kwargs),
     "stack of steps": lambda f, **kwargs: RKStack(f, 2, "heun2", 0.3, 2, seed=1, **kwargs),
