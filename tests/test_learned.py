@@ -1,5 +1,10 @@
 """Step sizes and tableaux that are trained, and error estimates."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -345,3 +350,17 @@ def test_refused(make, case):
     f = Clock() if arguments.pop("layer", None) else dense(3)
     with pytest.raises(ValueError, match=message):
         make(f, **arguments)
+
+
+def test_the_example_learns_a_method():
+    example = Path(__file__).parent.parent / "examples" / "learned_method.py"
+    done = subprocess.run(
+        [sys.executable, str(example), "--epochs", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("consistent, order             True, 1") == 2
