@@ -24,6 +24,8 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
+    if name.startswith("keras_rk.layers.loops.") and "_" in name.rsplit(".", 1)[1]:
+        pytest.importorskip(name.rsplit(".", 1)[1].split("_")[0])
     module = importlib.import_module(name)
     names = {**vars(module), "np": np}
     failed, _ = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)

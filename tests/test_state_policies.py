@@ -159,6 +159,13 @@ def test_weights_that_are_zero_at_first_hide_no_statistics(make):
     assert len(layer.statistics.weights) == 2
 
 
+def test_frozen_weights_that_are_zero_hide_no_statistics():
+    zero = keras.layers.Dense(3, kernel_initializer="zeros", trainable=False)
+    layer = residual(keras.Sequential([zero, keras.layers.BatchNormalization()]), "heun2")
+    layer.build((None, 3))
+    assert len(layer.statistics.weights) == 2
+
+
 def test_statistics_of_f_with_unknown_dimensions():
     f = keras.Sequential(
         [keras.layers.Conv1D(3, 3, padding="same"), keras.layers.BatchNormalization()]

@@ -79,7 +79,7 @@ def _written(field: VectorField, y: keras.KerasTensor) -> set[int]:
 def _depending_on_y(field: VectorField, y: keras.KerasTensor) -> set[int]:
     """The positions at which f at one y leaves other values than at another one.
 
-    Weights are replaced by random ones: those that are zero at first could hide y.
+    Weights, quantized ones too, are replaced by random ones: zeros could hide y.
     """
     rng = np.random.default_rng(0)
 
@@ -88,9 +88,20 @@ def _depending_on_y(field: VectorField, y: keras.KerasTensor) -> set[int]:
         numbers = rng.standard_normal(shape) if _is_float(like) else np.zeros(shape)
         return ops.convert_to_tensor(numbers, dtype=like.dtype)
 
+    def other(variable: keras.Variable, value: Any) -> Any:
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        if _is_float(variable) and not variable.trainable:  # a scale or a variance, possibly
+            numbers = rng.uniform(0.5, 1.5, variable.shape)
+        elif _is_float(variable):
+            return random(variable)
+        elif dtype in ("int8", "uint8"):
+            numbers = rng.integers(1, 6, variable.shape)
+        else:
+            return value
+        return ops.convert_to_tensor(numbers, dtype=dtype)
+
     field = field.with_constants([random(x) for x in field.constants()])
-    values = zip(field.variables, field.read(), strict=True)
-    state = [random(v) if v.trainable and _is_float(v) else value for v, value in values]
+    state = list(map(other, field.variables, field.read()))
     t = ops.zeros((), field.dtype) if field.takes_time else None
     left: list[list[np.ndarray]] = []
 
