@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_rk.layers import RKStack
 from keras_rk.layers.method_layer import MethodLayer
@@ -39,6 +41,11 @@ def method_layers(layer: keras.layers.Layer, templates: bool = False) -> list[Me
 def stack_templates(stack: RKStack) -> list[keras.layers.Layer]:
     """The layers that compute what is in a block."""
     return [stack.layer] if stack.after is None else [stack.layer, stack.after]
+
+
+def numbers(variable: Any) -> np.ndarray:
+    """A copy of what a variable holds, which later assignments leave alone."""
+    return np.array(ops.convert_to_numpy(variable))
 
 
 def _children(layer: keras.layers.Layer, templates: bool) -> Iterator[keras.layers.Layer]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk.inner_layers import inner_layers, method_layers
+from keras_rk.inner_layers import inner_layers, method_layers, numbers
 from keras_rk.layers import RKStack, loops
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.vector_field import own_variables
@@ -78,10 +78,10 @@ def recalibrate(
             f"frozen. Received: model {model.name!r} without any."
         )
     pass_ = _Pass(model, statistics)
-    before = [(variable, _numbers(variable)) for variable in model.variables]
+    before = [(variable, numbers(variable)) for variable in model.variables]
     try:
         for variable in statistics:
-            variable.assign(np.nan_to_num(_numbers(variable)))  # also of a model that diverged
+            variable.assign(np.nan_to_num(numbers(variable)))  # also of a model that diverged
         pass_.predict(data, batch_size=batch_size, steps=batches, verbose=verbose)
         averages = pass_.averages()
     except BaseException:
@@ -192,7 +192,7 @@ class _Pass(keras.Model):
         batches = float(ops.convert_to_numpy(self._batches))
         if not batches:
             raise ValueError("recalibrate needs at least one batch. Received: no data.")
-        return [_numbers(total) / batches for total in self._sums]
+        return [numbers(total) / batches for total in self._sums]
 
 
 class _Momentum:
@@ -238,10 +238,6 @@ class _Counting(float):
 
     def __rsub__(self, other: Any) -> float:
         return 0.0
-
-
-def _numbers(variable: Any) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(variable))
 
 
 def _restore(values: Sequence[tuple[keras.Variable, np.ndarray]]) -> None:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk.inner_layers import inner_layers, method_layers
+from keras_rk.inner_layers import inner_layers, method_layers, numbers
 from keras_rk.layers import RKStack
 from keras_rk.layers.copies import made_from
 from keras_rk.layers.method_layer import MethodLayer
@@ -72,7 +72,7 @@ class WeightTransfer(NamedTuple):
                 _nested(old), _nested(new), strict=True
             ):
                 is_field = one.template is old.layer
-                rows = [_numbers(v) for v in one.variables]
+                rows = [numbers(v) for v in one.variables]
                 found = self._evaluations(
                     (old, rows, copy_one()), (new, copy_other()), is_field=is_field
                 )
@@ -81,7 +81,7 @@ class WeightTransfer(NamedTuple):
                 if is_field:
                     _assign_statistics(new, found)
         elif new.statistics is not None and method_layers(old.layer):
-            rows = [_numbers(v)[None] for v in own_variables(old.layer)]
+            rows = [numbers(v)[None] for v in own_variables(old.layer)]
             copies = _built_copy(old, old.layer), _built_copy(new, new.layer)
             _assign_statistics(new, self._evaluations((old, rows, copies[0]), (new, copies[1])))
 
@@ -108,7 +108,7 @@ class WeightTransfer(NamedTuple):
                 at_block = rows[place][block] if values is None else values[block, evaluation]
                 variable.assign(at_block)
             self(one, other)
-            return [_numbers(variable) for variable in own_variables(other)]
+            return [numbers(variable) for variable in own_variables(other)]
 
         return [[found(block, n) for n in nearest] for block in range(len(rows[0]))]
 
@@ -204,10 +204,6 @@ def _built_copy(owner: MethodLayer, layer: keras.layers.Layer) -> keras.layers.L
     return copy
 
 
-def _numbers(variable: Any) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(variable))
-
-
 def _sizes(layer: MethodLayer) -> tuple[int, int]:
     """Steps and stages with moving statistics of their own."""
     return (1, 1) if layer.statistics is None else layer.statistics._sizes
@@ -219,7 +215,7 @@ def _statistics(layer: MethodLayer, rows: Sequence[np.ndarray]) -> dict[int, np.
         return {}
     found = {}
     for place, weight in zip(layer._multiplied, layer.statistics.weights, strict=True):
-        others = _numbers(weight) if isinstance(layer, RKStack) else _numbers(weight)[None]
+        others = numbers(weight) if isinstance(layer, RKStack) else numbers(weight)[None]
         found[place] = np.concatenate([rows[place][:, None], others], axis=1)
     return found
 

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 
 from keras_rk.layers.copies import classes_inside, made_from
+from keras_rk.layers.method_layer import FIXED
 from keras_rk.layers.plain_layers import arguments_of, made_again, of_one_kind
 from keras_rk.layers.rk_residual import RKResidual
 
-OF_ONE_METHOD = (
-    *("steps", "order", "require", "state", "noise", "remat", "trainable_dt"),
-    *("trainable_tableau", "order_penalty", "error_estimate", "error_weight"),
-)  # what the blocks of a stack have in common beside the tableau
+OF_A_CALL = ("t0", "return_states", "jit_compile")
+# What the blocks of a stack have in common beside the tableau.
+OF_ONE_METHOD = tuple(name for name in FIXED if name not in OF_A_CALL)
 
 
 class BlockMaker:

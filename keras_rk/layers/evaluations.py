@@ -72,8 +72,7 @@ class Evaluations:
         self.state = state
         self.losses: list = []
         self._start = state
-        self._places = policy.places(field.variables)
-        self._multiplied = self._places if policy.state == "per_evaluation" else ()
+        self._multiplied = policy.multiplied(field.variables)
         self._statistics = statistics
         self._left: list[list] = [[] for _ in statistics]
         self._times = times
@@ -90,7 +89,7 @@ class Evaluations:
         k, new, losses, foreign = self._evaluate(state, y, t)
         for left, position in zip(self._left, self._multiplied, strict=True):
             left.append(new[position])
-        self.state = self._after(place, state, new)
+        self.state = self._after(place, new)
         self.losses += losses
         for change in foreign:
             self._note(change)
@@ -130,12 +129,12 @@ class Evaluations:
         )
         return Evaluation(k, effects.merge(written, others), list(losses), ())
 
-    def _after(self, place: int, seen: tuple, new: tuple) -> tuple:
+    def _after(self, place: int, new: tuple) -> tuple:
         """What the next stage, or the next step, finds."""
         state = list(new)
         kept = set(self._multiplied)
         if place and self.policy.state == "first":
-            kept |= set(self._places)
+            kept |= set(self.policy.places(self.field.variables))
         if place and self._repeats_draws:
             kept |= set(self.field.seeds)
         for position in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,17 +80,25 @@ class Method:
         self, learned_tableau: LearnedTableau | None, learned_step: LearnedStep | None
     ) -> Any:
         """The times of all evaluations, shape `([blocks,] steps, stages)`."""
-        dts = np.array([float(dt) for dt in self.dts])
-        dts = np.broadcast_to(dts, (self.blocks or 1,))
-        nodes = np.array([float(self.tableau.exact_c[i]) for i in self.plan.stages])
         if learned_tableau is None and learned_step is None:
-            return ops.convert_to_tensor(self._times(dts, nodes, np).astype(self.dtype))
+            return ops.convert_to_tensor(self._fixed_times)
+        dts, nodes = self._steps_and_nodes
         if learned_step is not None:
             dts = ops.convert_to_tensor(dts.astype(self.dtype)) * learned_step.ratio()
         if learned_tableau is not None:
             nodes = ops.stack(learned_tableau.nodes())
         dts, nodes = (ops.convert_to_tensor(x, dtype=self.dtype) for x in (dts, nodes))
         return self._times(dts, nodes, ops)
+
+    @property
+    def _steps_and_nodes(self) -> tuple[Any, Any]:
+        """dt of each block, and c_i of each evaluated stage, in float64."""
+        dts = np.broadcast_to([float(dt) for dt in self.dts], (self.blocks or 1,))
+        return dts, np.array([float(self.tableau.exact_c[i]) for i in self.plan.stages])
+
+    @cached_property
+    def _fixed_times(self) -> np.ndarray:
+        return self._times(*self._steps_and_nodes, np).astype(self.dtype)
 
     def _times(self, dts: Any, nodes: Any, numbers: Any) -> Any:
         """The times, computed by NumPy or by `keras.ops`."""

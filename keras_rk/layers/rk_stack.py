@@ -128,9 +128,9 @@ class RKStack(MethodLayer):
             first, so that dt keeps its sign; `"channel"`: with one for each entry of y's last
             axis, too. The present values are `layer.step_sizes`.
         trainable_tableau: whether the non-zero coefficients of A and b are trained, the same for
-            all blocks. The method
-            stays explicit, its nodes stay row sums, and its weights sum to one: the last weight is
-            one minus the others. `layer.tableau` is the method learned so far, computed exactly.
+            all blocks. The method stays explicit, its nodes stay row sums, and its weights sum to
+            one: the last weight is one minus the others. `layer.tableau` is the method learned so
+            far, computed exactly.
         order_penalty: a pair `(p, weight)`, which adds weight * sum (Phi(t) - 1/gamma(t))^2 over
             the rooted trees t with at most p vertices to the loss of a trainable tableau.
         error_estimate: whether to estimate the error with the embedded weights b_hat of the

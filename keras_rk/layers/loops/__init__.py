@@ -24,7 +24,7 @@ import keras
 from keras import ops
 
 from keras_rk.layers.inputs import symbolic
-from keras_rk.layers.loops.common import Body, scan_in_python
+from keras_rk.layers.loops.common import Body, rematerialised, scan_in_python
 from keras_rk.layers.loops.common import rows as rows
 
 
@@ -108,7 +108,7 @@ class Loop:
         in_graph = _is("jax", "tensorflow") and _native().is_compiling((carry, xs, constants))
         if in_graph and (remat or not unroll):
             return _native().scan(*arguments)
-        again = rematerialised(body) if remat else body
+        again = rematerialised(body, _remat) if remat else body
         return scan_in_python(again, carry, xs, constants, length, outputs)
 
 
@@ -124,14 +124,13 @@ def remat(function: Callable[..., Any], *arguments: Any) -> Any:
     The first argument is what is computed on. A graph of TensorFlow may keep what is computed from
     the others alone; and without a loop around it, XLA keeps much on a CPU, on JAX everything.
     """
+    return _remat(function, arguments)
+
+
+def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     if not _is("jax", "tensorflow", "torch"):
         return function(*arguments)
     return _native().remat(function, arguments)
-
-
-def rematerialised(body: Body) -> Body:
-    """A body of a loop whose intermediate values the backward pass computes again."""
-    return lambda carry, x, constants: remat(body, carry, x, constants)
 
 
 def look(function: Callable[[Any], Any], values: Any) -> None:

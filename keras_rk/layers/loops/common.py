@@ -24,6 +24,11 @@ def scan_in_python(
     return carry, pack(outputs, [ops.stack(column) for column in zip(*collected, strict=True)])
 
 
+def rematerialised(body: Body, remat: Callable[[Body, tuple], Any]) -> Body:
+    """A body of a loop whose intermediate values the backward pass computes again."""
+    return lambda carry, x, constants: remat(body, (carry, x, constants))
+
+
 def rows(x: Any, number: int) -> list:
     """The slices of x along its first axis."""
     if keras.backend.backend() == "torch":

@@ -11,7 +11,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.utils.checkpoint import checkpoint
 
-from keras_rk.layers.loops.common import Body, flatten, pack, scan_in_python
+from keras_rk.layers.loops.common import Body, flatten, pack, rematerialised, scan_in_python
 from keras_rk.layers.loops.torch_traces import Traced, lookup
 
 
@@ -49,7 +49,7 @@ def scan(
 
     def direct(*values: Any) -> list:
         start, columns, fixed = pack((carry, xs, constants), values)
-        function = rematerialised(body) if again else body
+        function = rematerialised(body, remat) if again else body
         return flatten(scan_in_python(function, start, columns, fixed, length, outputs))
 
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
@@ -278,7 +278,3 @@ def add_multiple(x: Any, k: Any, factor: float) -> Any:
     if isinstance(x, torch.Tensor) and not torch.compiler.is_exporting():
         return torch.add(x, k, alpha=factor)
     return x + k * factor
-
-
-def rematerialised(body: Body) -> Body:
-    return lambda carry, x, constants: remat(body, (carry, x, constants))
