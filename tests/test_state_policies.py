@@ -16,11 +16,11 @@ def normalized(momentum=0.1):
 
 
 def residual(f, *args, **kwargs):
-    return RKResidual(f, *args, dt=0.3, **kwargs)
+    return RKResidual(f, *args, **{"dt": 0.3, **kwargs})
 
 
 def stack(f, *args, **kwargs):
-    return RKStack(f, DEPTH, *args, dt=0.3, seed=1, **kwargs)
+    return RKStack(f, DEPTH, *args, seed=1, **{"dt": 0.3, **kwargs})
 
 
 LAYERS = [residual, stack]
@@ -45,7 +45,9 @@ def difference(layer):
 @pytest.mark.parametrize("steps", [1, 3, 8])
 @pytest.mark.parametrize("make", LAYERS)
 def test_inference_repeats_training(make, steps):
-    assert difference(settled(make(normalized(), "rk4", steps=steps))) < 1e-5
+    # The same time through all blocks, so that y and its round-off do not grow with them.
+    dt = 0.3 if make is residual else 0.3 / DEPTH
+    assert difference(settled(make(normalized(), "rk4", dt=dt, steps=steps))) < 1e-5
 
 
 @pytest.mark.parametrize("mode", MODES)
