@@ -1,0 +1,234 @@
+"""The figures of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from grid import DEPTHS, METHODS, STAGES, STEP_SIZES, Network
+from results import Measure, Results, epochs_to_99, first, last, measure, published_depths
+from results import published_step_sizes
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+COLORS = dict(zip(METHODS, plt.get_cmap("tab10").colors, strict=False))
+PLACES = {
+    "after": "after the step",
+    "inside": "in F, per evaluation",
+    "inside_shared": "in F, shared",
+}
+
+
+def draw_all(results: Results, folder: Path) -> None:
+    """Writes every figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw in (depth, first_loss, time_to_99, step_sizes, gradients, run_times, normalization):
+        figure = draw(results)
+        figure.savefig(folder / f"{draw.__name__}.png", dpi=90, bbox_inches="tight")
+        plt.close(figure)
+
+
+def by_depth(
+    axes: Any, results: Results, networks: Sequence[Network], of: Measure, **style: Any
+) -> None:
+    """A measure over the depth, with its confidence interval as a band."""
+    present = [network for network in networks if network in results]
+    if not present:
+        return
+    depths = [network.depth for network in present]
+    intervals = [results.interval(network, of) for network in present]
+    means = np.array([one.mean for one in intervals])
+    half_widths = np.array([one.half_width for one in intervals])
+    (line,) = axes.plot(depths, means, marker=".", **style)
+    axes.fill_between(
+        depths, means - half_widths, means + half_widths, color=line.get_color(), alpha=0.15, lw=0
+    )
+
+
+def published_by_depth(axes: Any, column: str) -> None:
+    published = published_depths()
+    for method in METHODS:
+        depths = [depth for name, depth in published if name == method]
+        values = [published[method, depth][column] for depth in depths]
+        if depths:
+            axes.plot(depths, values, marker=".", color=COLORS[method], label=method)
+
+
+def paper_and_ours(results: Results, rows: Sequence[tuple[str, str, Measure]]) -> Any:
+    """A row of two panels for each measure: the paper's values, and ours."""
+    figure, panels = plt.subplots(
+        len(rows), 2, figsize=(11, 3.4 * len(rows)), squeeze=False, sharex=True, sharey="row"
+    )
+    for (title, column, of), (left, right) in zip(rows, panels, strict=True):
+        published_by_depth(left, column)
+        for method in METHODS:
+            networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+            by_depth(right, results, networks, of, color=COLORS[method], label=method)
+        left.set(title=f"{title}: the paper, one seed", xlabel="depth")
+        right.set(title=f"{title}: ours, {results.seeds} seeds, 95 % interval", xlabel="depth")
+    panels[-1][1].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def depth(results: Results) -> Any:
+    """Accuracy at the end, by depth and method."""
+    figure = paper_and_ours(
+        results,
+        [
+            ("training accuracy in the last epoch", "final_train_accuracy", last("accuracy")),
+            ("test accuracy after it", "final_val_accuracy", measure("test_accuracy")),
+        ],
+    )
+    for axes in figure.axes:
+        axes.set_ylim(0.45, 1.02)
+    return figure
+
+
+def first_loss(results: Results) -> Any:
+    """The loss of the first epoch: what tells how a network was built."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
+    published_by_depth(left, "first_epoch_loss")
+    left.set(title="loss of the first epoch: the paper", xlabel="depth", yscale="log")
+    for method, style in (("residual", "-"), ("residual2", "--")):
+        for place in ("after", "none", "inside"):
+            for activation in ("tanh", "relu"):
+                base = Network(method=method, normalization=place, activation=activation)
+                networks = [replace(base, depth=depth) for depth in DEPTHS]
+                label = f"{method}, {activation}, BN {place}"
+                by_depth(right, results, networks, first("loss"), label=label, ls=style)
+    right.set(title="ours: ways to build a residual network", xlabel="depth", yscale="log")
+    left.legend(fontsize=7)
+    right.legend(fontsize=7)
+    figure.tight_layout()
+    return figure
+
+
+def time_to_99(results: Results) -> Any:
+    """Epochs until 99 % of the training points are right; the median over seeds."""
+    figure, panels = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
+    published = published_depths()
+    for method in METHODS:
+        networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+        ours = [
+            np.median([*results.values(n, epochs_to_99).values()] or [np.nan]) for n in networks
+        ]
+        paper = [
+            published.get((method, depth), {}).get("first_epoch_train_accuracy_ge_0.99", np.nan)
+            for depth in DEPTHS
+        ]
+        for axes, values in zip(panels, (paper, ours), strict=True):
+            axes.plot(DEPTHS, values, marker=".", color=COLORS[method], label=method)
+    panels[0].set(title="epochs to 99 %: the paper (gaps: never)", xlabel="depth")
+    panels[1].set(title="ours, median over seeds (gaps: most never)", xlabel="depth")
+    panels[1].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def step_sizes(results: Results) -> Any:
+    """The second experiment: test accuracy over the epochs, for each dt."""
+    relu = {"method": "euler", "normalization": "inside", "activation": "relu"}
+    panels = [
+        ("dt y + F(y), BN in F, relu", {**relu, "scaled": "shortcut"}),
+        ("y + dt F(y), BN in F, relu", relu),
+        (
+            "dt y + F(y), no BN, tanh",
+            {"method": "euler", "normalization": "none", "scaled": "shortcut"},
+        ),
+        ("y + dt F(y), no BN, tanh", {"method": "euler", "normalization": "none"}),
+        ("dt y + F(y), BN after, tanh", {"method": "euler", "scaled": "shortcut"}),
+    ]
+    figure, grid = plt.subplots(2, 3, figsize=(13, 6.4), sharey=True)
+    axes, *others = grid.ravel()
+    for dt, curves in published_step_sizes().items():
+        axes.plot(curves["val_accuracy"], label=f"dt = {dt:g}", lw=1)
+    axes.set(title="the paper (one seed)")
+    axes.legend(fontsize=8)
+    for (title, options), axes in zip(panels, others, strict=True):
+        for dt in STEP_SIZES:
+            options = {**options, "dt": dt}
+            if dt == 1.0:
+                options.pop("scaled", None)
+            network = Network(**options)
+            if network in results:
+                mean = np.nanmean(results.curve(network, "val_accuracy"), axis=0)
+                axes.plot(mean, label=f"dt = {dt:g}", lw=1)
+        axes.set(title=f"{title} (mean)", xlabel="epoch")
+    figure.suptitle("test accuracy of Euler networks of depth 50")
+    figure.tight_layout()
+    return figure
+
+
+def gradients(results: Results) -> Any:
+    """The norm of the gradient of the loss for the weights of each block, at depth 50."""
+    figure, panels = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
+    for axes, when in zip(panels, ("first_epoch", "last_epoch"), strict=True):
+        for method in METHODS:
+            records = results.networks.get(Network(method=method), {}).values()
+            norms = np.array([record["gradient_norms"][when] for record in records], dtype=float)
+            if len(norms):
+                blocks = np.arange(1, norms.shape[1] + 1)
+                axes.plot(
+                    blocks,
+                    np.exp(np.mean(np.log(np.maximum(norms, 1e-12)), axis=0)),
+                    color=COLORS[method],
+                    label=method,
+                )
+        axes.set(
+            title=f"norm of the gradient, {when.replace('_', ' ')}", xlabel="block", yscale="log"
+        )
+    panels[1].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def run_times(results: Results) -> Any:
+    """Seconds for 200 epochs against the evaluations of F in a pass."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+    published = published_depths()
+    for method in METHODS:
+        networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+        networks = [network for network in networks if network in results]
+        evaluations = [network.evaluations for network in networks]
+        seconds = [
+            200 * min(results.values(network, measure("epoch_seconds")).values())
+            for network in networks
+        ]
+        right.plot(evaluations, seconds, ".-", color=COLORS[method], label=method)
+        paper = [
+            (STAGES[method] * depth, values["runtime_s"])
+            for (name, depth), values in published.items()
+            if name == method
+        ]
+        if paper:
+            left.plot(*zip(*paper, strict=True), ".-", color=COLORS[method], label=method)
+    left.set(title="seconds for 200 epochs: the paper", xlabel="evaluations of F", ylim=0)
+    right.set(
+        title=f"ours, for each of {results.seeds} seeds together", xlabel="evaluations of F", ylim=0
+    )
+    right.legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def normalization(results: Results) -> Any:
+    """Test accuracy by depth for each place of batch normalization."""
+    methods = ("euler", "heun2", "rk4", "rk8")
+    figure, panels = plt.subplots(1, 4, figsize=(14, 3.2), sharey=True)
+    for method, axes in zip(methods, panels, strict=True):
+        for place, label in PLACES.items():
+            networks = [
+                Network(method=method, depth=depth, normalization=place) for depth in DEPTHS
+            ]
+            by_depth(axes, results, networks, measure("test_accuracy"), label=label)
+        axes.set(title=method, xlabel="depth")
+    panels[0].set(ylabel="test accuracy")
+    panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,164 @@
+"""Which networks are trained: a network as a value, and the experiments as lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+DEPTHS = tuple(range(5, 51, 5))
+STEP_SIZES = (0.1, 0.5, 0.8, 1.0, 1.5)
+METHODS = ("standard", "residual", "residual2", "euler", "heun2", "rk4", "rk8", "inconsistent")
+# How often F is evaluated in a block; "residual2" has an F of two layers, evaluated once.
+STAGES = {
+    **{"standard": 1, "residual": 1, "residual2": 1, "euler": 1, "heun2": 2, "rk4": 4},
+    **{"rk8": 11, "inconsistent": 4},
+}
+EXPERIMENTS = ("depth", "normalization", "dt", "construction", "ode", "digits")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network is; with a seed, it is trained and becomes a record.
+
+    Attributes:
+        data: "spirals", or "digits".
+        method: "standard", "residual", "residual2" (two layers in F), a Runge-Kutta method, or
+            "inconsistent": the stages of RK4 with weights of 1/2 each, which sum to two.
+        depth: the number of blocks.
+        normalization: where batch normalization is: "after" each step; "inside" F, before its
+            activation, with statistics for each evaluation; "inside_shared", with one set for all
+            evaluations of a block; "none".
+        dt: the factor of the residual, y + dt F(y), or of the shortcut, dt y + F(y).
+        scaled: which of them it is: "residual" or "shortcut".
+        activation: of the layers in F.
+        stddev: of normal initial weights in F; None for Keras's default, Glorot's.
+        activation_after: whether the activation is applied to the sum as well.
+        smoothness: the weight of the penalty on differences of the weights of consecutive blocks.
+    """
+
+    data: str = "spirals"
+    method: str = "rk4"
+    depth: int = 50
+    normalization: str = "after"
+    dt: float = 1.0
+    scaled: str = "residual"
+    activation: str = "tanh"
+    stddev: float | None = None
+    activation_after: bool = False
+    smoothness: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """A name for files: what differs from the defaults."""
+        parts = [] if self.data == "spirals" else [self.data]
+        parts += [self.method, f"depth{self.depth}", self.normalization]
+        for field in fields(self)[4:]:
+            value = getattr(self, field.name)
+            if value != field.default:
+                parts.append(f"{field.name}-{value}")
+        return "_".join(parts)
+
+    @property
+    def evaluations(self) -> int:
+        """How often F is evaluated for an output."""
+        return self.depth * STAGES[self.method]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def depth_networks(depths: tuple[int, ...], methods: tuple[str, ...] = METHODS) -> list[Network]:
+    """The first experiment of the paper: every method at every depth."""
+    return [Network(method=method, depth=depth) for method in methods for depth in depths]
+
+
+def normalization_networks(depths: tuple[int, ...], methods: tuple[str, ...]) -> list[Network]:
+    """Batch normalization inside F. Euler's method has one stage, so both ways are the same."""
+    return [
+        Network(method=method, depth=depth, normalization=where)
+        for method in methods
+        for where in (("inside",) if STAGES[method] == 1 else ("inside", "inside_shared"))
+        for depth in depths
+    ]
+
+
+def dt_networks(
+    step_sizes: tuple[float, ...], methods: tuple[str, ...], **others: Any
+) -> list[Network]:
+    """The second experiment of the paper, with the residual scaled and with the shortcut scaled."""
+    return [
+        Network(method=method, dt=dt, scaled="residual" if dt == 1.0 else scaled, **others)
+        for method in methods
+        for scaled in ("residual", "shortcut")
+        for dt in step_sizes
+    ]
+
+
+def construction_networks(depths: tuple[int, ...]) -> list[Network]:
+    """What may have made the paper's Euler and residual networks differ."""
+    variants = [
+        Network(method="euler", activation=activation, stddev=stddev, activation_after=after)
+        for activation in ("tanh", "relu")
+        for stddev in (None, 0.5)
+        for after in (False, True)
+    ]
+    variants += [
+        Network(method=method, activation="relu", **change)
+        for method in ("heun2", "rk4")
+        for change in ({"stddev": 0.5}, {"activation_after": True})
+    ]
+    variants += [
+        Network(method=method, normalization=where, activation=activation)
+        for method in ("residual", "residual2")
+        for where in ("none", "inside")
+        for activation in ("tanh", "relu")
+    ]
+    return [replace(variant, depth=depth) for variant in variants for depth in depths]
+
+
+def ode_networks(methods: tuple[str, ...]) -> list[Network]:
+    """Networks that are asked whether they are ODEs, without and with a smooth depth."""
+    return [
+        Network(method=method, normalization=where, smoothness=smoothness)
+        for method in methods
+        for where in ("none", "after")
+        for smoothness in (0.0, 0.01)
+    ]
+
+
+def digits_networks(blocks: int) -> list[Network]:
+    """The same blocks for each method, and blocks for the same evaluations of F."""
+    matched = {"euler": 4 * blocks, "heun2": 2 * blocks, "rk4": blocks}
+    return [
+        Network("digits", method, depth, "inside", activation="relu")
+        for method, most in {"standard": 4 * blocks, **matched}.items()
+        for depth in sorted({blocks, most})
+    ]
+
+
+def experiments(quick: bool) -> dict[str, list[Network]]:
+    """The networks of each experiment; some belong to several."""
+    depths = (5, 20, 50) if quick else DEPTHS
+    methods = ("euler", "heun2", "rk4") if quick else ("euler", "heun2", "rk4", "rk8")
+    step_sizes = (0.1, 1.0, 1.5) if quick else STEP_SIZES
+    return {
+        "depth": [
+            *depth_networks(depths),
+            *depth_networks((12,), ("rk4",)),  # as many evaluations as 48 blocks of Euler
+        ],
+        "normalization": normalization_networks((20,) if quick else depths, methods),
+        "dt": [
+            *dt_networks(step_sizes, methods[: 1 if quick else 4]),
+            *dt_networks(step_sizes, methods[: 1 if quick else 3], normalization="none"),
+            *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
+        ],
+        "construction": construction_networks((50,) if quick else (10, 25, 40, 50)),
+        "ode": ode_networks(methods[: 1 if quick else 3]),
+        "digits": digits_networks(3),
+    }
+
+
+def unique(groups: dict[str, list[Network]]) -> Iterator[Network]:
+    """Each network once."""
+    yield from dict.fromkeys(network for group in groups.values() for network in group)

@@ -1,0 +1,176 @@
+"""The experiments of "From ResNets to Runge-Kutta Networks", with several seeds for each network.
+
+    python examples/paper/run.py              everything, in less than two hours on two cores
+    python examples/paper/run.py --quick      the shape of every figure, in five minutes
+    python examples/paper/report.py           the report, from what is finished
+
+Experiments (grid.py lists their networks):
+
+    depth          each method at depths 5, 10, ..., 50
+    normalization  batch normalization inside F, with statistics for each evaluation and shared
+    dt             y + dt F(y) and dt y + F(y) at depth 50
+    construction   what may have made the paper's Euler and residual networks differ
+    ode            networks with and without a penalty on the roughness of weights in depth
+    digits         convolutional networks on images of digits
+
+The networks of one kind train with all seeds together, on JAX; several kinds run side by side, one
+for each core, through joblib. Each finished network leaves a record and its weights in the output
+folder. Interrupted and called again, the run goes on: at most the networks in progress are lost.
+
+On a cluster: --dask ADDRESS gives the work to the workers of a Dask scheduler. They need this
+folder on their PYTHONPATH, and the output folder under the same path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+from grid import EXPERIMENTS, Network, experiments, unique
+from records import Folder
+from work import Job, Result, prepare, work
+
+EPOCHS = {"spirals": 200, "digits": 30}
+QUICK_EPOCHS = {"spirals": 30, "digits": 2}
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what the networks are trained."""
+    packages = ("keras-rk", "keras", "jax", "numpy")
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def jobs_to_do(
+    networks: Iterable[Network], seeds: range, epochs: dict[str, int], folder: Folder
+) -> list[Job]:
+    """What is not finished yet, the longest first, so that all cores end at about the same time."""
+    jobs = []
+    for network in networks:
+        missing = tuple(seed for seed in seeds if not folder.has(network, seed))
+        if missing:
+            jobs.append(Job(network, missing, epochs[network.data], folder.path.resolve()))
+    return sorted(jobs, key=lambda job: -job.cost)
+
+
+def results(jobs: list[Job], cores: int) -> Iterator[Result]:
+    """Runs the jobs; a result as soon as it is there."""
+    parallel = joblib.Parallel(n_jobs=cores, return_as="generator_unordered", batch_size=1)
+    yield from parallel(joblib.delayed(work)(job) for job in jobs)
+
+
+@contextmanager
+def dask(address: str) -> Iterator[None]:
+    """joblib on the workers of a Dask scheduler."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SystemExit("--dask needs Dask: pip install 'dask[distributed]'") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--dask: no scheduler answers at {address!r}: {error}") from error
+    with client, joblib.parallel_config(backend="dask"):
+        yield
+
+
+def run(jobs: list[Job], cores: int) -> list[Result]:
+    """Runs the jobs and tells how far they are; returns those that failed."""
+    start = time.perf_counter()
+    done, total = 0.0, sum(job.cost for job in jobs)
+    failed = []
+    for number, result in enumerate(results(jobs, cores), start=1):
+        done += result.job.cost
+        elapsed = time.perf_counter() - start
+        left = duration(elapsed * (total - done) / done)
+        name = result.job.network.name
+        if result.error is None:
+            shown = " ".join(f"{accuracy:.3f}" for accuracy in result.accuracies)
+            outcome = f"test accuracy {shown}"
+        else:
+            failed.append(result)
+            outcome = f"FAILED: {result.error.strip().splitlines()[-1]}"
+        print(f"[{number}/{len(jobs)}] {name}: {outcome}; {left} left", flush=True)
+    return failed
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def whole_number(text: str) -> int:
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text!r}")
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer networks, two seeds, 30 epochs")
+    add("--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+    add("--seeds", type=whole_number, help="how many seeds each network is trained with (5)")
+    add("--epochs", type=whole_number, help="passes over the points of the spirals (200)")
+    add("--jobs", type=whole_number, default=os.cpu_count(), help="processes (one for each core)")
+    add(
+        "--dask", metavar="ADDRESS", help="the address of a Dask scheduler, such as tcp://host:8786"
+    )
+    add("--output", type=Path, help="folder (paper-results, or paper-results-quick)")
+    args = parser.parse_args(argv)
+    args.output = args.output or Path("paper-results-quick" if args.quick else "paper-results")
+    args.seeds = args.seeds or (2 if args.quick else 5)
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
+    prepare()
+    epochs = dict(QUICK_EPOCHS if args.quick else EPOCHS)
+    if args.epochs is not None:
+        epochs["spirals"] = args.epochs
+    folder = Folder(args.output)
+    folder.open({"epochs": epochs}, machine())
+    chosen = {
+        name: group for name, group in experiments(args.quick).items() if name in args.experiments
+    }
+    networks = list(unique(chosen))
+    jobs = jobs_to_do(networks, range(args.seeds), epochs, folder)
+    missing = sum(len(job.seeds) for job in jobs)
+    print(
+        f"{len(networks)} networks with {args.seeds} seeds each: "
+        f"{len(networks) * args.seeds - missing} of {len(networks) * args.seeds} are finished. "
+        f"Results: {folder.path}",
+        flush=True,
+    )
+    start = time.perf_counter()
+    try:
+        with dask(args.dask) if args.dask else nullcontext():
+            failed = run(jobs, args.jobs)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from what is finished.")
+        return 130
+    for result in failed:
+        print(f"\n{result.job.network.name}:\n{result.error}", file=sys.stderr)
+    print(
+        f"{duration(time.perf_counter() - start)}. The report: "
+        f"python {Path(__file__).with_name('report.py')} --results {folder.path}"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
