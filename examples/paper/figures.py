@@ -10,8 +10,18 @@ from typing import Any
 import matplotlib
 import numpy as np
 from grid import DEPTHS, METHODS, STAGES, STEP_SIZES, Network
-from results import Measure, Results, epochs_to_99, first, last, measure, published_depths
-from results import published_step_sizes
+from ode import METHODS as INTEGRATORS
+from ode import SUBSTEPS, ode_pairs, read
+from results import (
+    Measure,
+    Results,
+    epochs_to_99,
+    first,
+    last,
+    measure,
+    published_depths,
+    published_step_sizes,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -27,7 +37,16 @@ PLACES = {
 def draw_all(results: Results, folder: Path) -> None:
     """Writes every figure."""
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (depth, first_loss, time_to_99, step_sizes, gradients, run_times, normalization):
+    for draw in (
+        depth,
+        first_loss,
+        time_to_99,
+        step_sizes,
+        gradients,
+        run_times,
+        normalization,
+        ode,
+    ):
         figure = draw(results)
         figure.savefig(folder / f"{draw.__name__}.png", dpi=90, bbox_inches="tight")
         plt.close(figure)
@@ -230,5 +249,43 @@ def normalization(results: Results) -> Any:
         axes.set(title=method, xlabel="depth")
     panels[0].set(ylabel="test accuracy")
     panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def ode(results: Results) -> Any:
+    """Accuracy and distance from the trained outputs on the way to the limit."""
+    kinds = [
+        network
+        for network in dict.fromkeys(n for pair in ode_pairs() for n in pair)
+        if network.method == "euler"
+    ]
+    figure, panels = plt.subplots(
+        2, len(kinds), figsize=(3 * len(kinds), 5.5), sharex=True, sharey="row", squeeze=False
+    )
+    for network, (upper, lower) in zip(kinds, panels.T, strict=True):
+        reports = [one["constant"] for one in read(results.folder, network).values()]
+        for method in INTEGRATORS if reports else ():
+            for axes, key in ((upper, "to_limit"), (lower, "score")):
+                values = [
+                    [run[key] for run in report["runs"] if run["method"] == method]
+                    for report in reports
+                ]
+                axes.plot(
+                    SUBSTEPS,
+                    np.nanmean(np.array(values, float), axis=0),
+                    ".-",
+                    color=COLORS[method],
+                    label=f"run with {method}",
+                )
+        place = "no BN" if network.normalization == "none" else "BN after"
+        upper.set(
+            title=f"euler, {place}, penalty {network.smoothness:g}", xscale="log", yscale="log"
+        )
+        lower.set(xlabel="substeps", xticks=SUBSTEPS, xticklabels=SUBSTEPS)
+        lower.minorticks_off()
+    panels[0][0].set(ylabel="distance from the limit")
+    panels[1][0].set(ylabel="test accuracy")
+    panels[1][0].legend(fontsize=8)
     figure.tight_layout()
     return figure

@@ -122,8 +122,8 @@ def ode_networks(methods: tuple[str, ...]) -> list[Network]:
     return [
         Network(method=method, normalization=where, smoothness=smoothness)
         for method in methods
-        for where in ("none", "after")
-        for smoothness in (0.0, 0.01)
+        for where, weights in (("none", (0.0, 0.01, 0.1)), ("after", (0.0, 0.1)))
+        for smoothness in weights
     ]
 
 

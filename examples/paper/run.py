@@ -36,6 +36,7 @@ from typing import Any
 
 import joblib
 from grid import EXPERIMENTS, Network, experiments, unique
+from ode import ode_file
 from records import Folder
 from work import Job, Result, prepare, work
 
@@ -53,16 +54,26 @@ def machine() -> dict[str, Any]:
     }
 
 
-def jobs_to_do(
+def training_jobs(
     networks: Iterable[Network], seeds: range, epochs: dict[str, int], folder: Folder
 ) -> list[Job]:
-    """What is not finished yet, the longest first, so that all cores end at about the same time."""
+    """What is not trained yet, the longest first, so that all cores end at about the same time."""
     jobs = []
     for network in networks:
         missing = tuple(seed for seed in seeds if not folder.has(network, seed))
         if missing:
             jobs.append(Job(network, missing, epochs[network.data], folder.path.resolve()))
     return sorted(jobs, key=lambda job: -job.cost)
+
+
+def diagnosing_jobs(networks: Iterable[Network], seeds: range, folder: Folder) -> list[Job]:
+    """What is not diagnosed yet, of trained networks."""
+    return [
+        Job(network, (seed,), 0, folder.path.resolve(), diagnoses=True)
+        for network in networks
+        for seed in seeds
+        if folder.has(network, seed) and not ode_file(folder, network, seed).exists()
+    ]
 
 
 def results(jobs: list[Job], cores: int) -> Iterator[Result]:
@@ -86,23 +97,22 @@ def dask(address: str) -> Iterator[None]:
         yield
 
 
-def run(jobs: list[Job], cores: int) -> list[Result]:
-    """Runs the jobs and tells how far they are; returns those that failed."""
+def run(jobs: list[Job], cores: int, later: float = 0.0) -> list[Result]:
+    """Runs the jobs and tells how far they are; returns those that failed.
+
+    Args:
+        later: the cost of what comes after them.
+    """
     start = time.perf_counter()
-    done, total = 0.0, sum(job.cost for job in jobs)
+    done, total = 0.0, sum(job.cost for job in jobs) + later
     failed = []
     for number, result in enumerate(results(jobs, cores), start=1):
         done += result.job.cost
-        elapsed = time.perf_counter() - start
-        left = duration(elapsed * (total - done) / done)
-        name = result.job.network.name
-        if result.error is None:
-            shown = " ".join(f"{accuracy:.3f}" for accuracy in result.accuracies)
-            outcome = f"test accuracy {shown}"
-        else:
+        left = duration((time.perf_counter() - start) * (total - done) / done)
+        if result.error is not None:
             failed.append(result)
-            outcome = f"FAILED: {result.error.strip().splitlines()[-1]}"
-        print(f"[{number}/{len(jobs)}] {name}: {outcome}; {left} left", flush=True)
+        name = result.job.network.name
+        print(f"[{number}/{len(jobs)}] {name}: {result.outcome}; {left} left", flush=True)
     return failed
 
 
@@ -148,18 +158,28 @@ def main(argv: list[str] | None = None) -> int:
         name: group for name, group in experiments(args.quick).items() if name in args.experiments
     }
     networks = list(unique(chosen))
-    jobs = jobs_to_do(networks, range(args.seeds), epochs, folder)
+    seeds = range(args.seeds)
+    jobs = training_jobs(networks, seeds, epochs, folder)
     missing = sum(len(job.seeds) for job in jobs)
+    total = len(networks) * args.seeds
     print(
-        f"{len(networks)} networks with {args.seeds} seeds each: "
-        f"{len(networks) * args.seeds - missing} of {len(networks) * args.seeds} are finished. "
-        f"Results: {folder.path}",
+        f"{len(networks)} networks with {args.seeds} seeds each: {total - missing} of {total} are "
+        f"finished. Results: {folder.path}",
         flush=True,
     )
     start = time.perf_counter()
+    to_diagnose = chosen.get("ode", [])
+    unknown = [
+        network
+        for network in to_diagnose
+        for seed in seeds
+        if not ode_file(folder, network, seed).exists()
+    ]
+    later = sum(Job(network, (0,), 0, folder.path, diagnoses=True).cost for network in unknown)
     try:
         with dask(args.dask) if args.dask else nullcontext():
-            failed = run(jobs, args.jobs)
+            failed = run(jobs, args.jobs, later)
+            failed += run(diagnosing_jobs(to_diagnose, seeds, folder), args.jobs)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from what is finished.")
         return 130

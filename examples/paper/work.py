@@ -1,4 +1,4 @@
-"""What one worker does: it trains one network with several seeds, and keeps the results."""
+"""What one worker does: it trains a network with several seeds, or diagnoses it afterwards."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 @dataclass(frozen=True)
 class Job:
-    """A network and the seeds with which it is still to be trained."""
+    """A network, and the seeds with which it is still to be trained, or to be diagnosed."""
 
     network: Network
     seeds: tuple[int, ...]
     epochs: int
     folder: Path
+    diagnoses: bool = False
 
     @property
     def cost(self) -> float:
         """Roughly its seconds on one core, for the time left and the order of jobs."""
+        if self.diagnoses:
+            return 15 * len(self.seeds)
         if self.network.data == "digits":
             return len(self.seeds) * (12 + self.network.evaluations * self.epochs / 30)
         each = 0.03 if self.network.normalization in ("after", "none") else 0.05
@@ -37,12 +40,12 @@ class Result:
     """What came of a job.
 
     Attributes:
-        accuracies: on the test points, for each seed.
+        outcome: in words.
         error: the traceback if it failed.
     """
 
     job: Job
-    accuracies: tuple[float, ...] = ()
+    outcome: str
     error: str | None = None
 
 
@@ -56,20 +59,46 @@ def prepare() -> None:
 
 
 def work(job: Job) -> Result:
-    """Trains and keeps; an error in one job leaves the others alone."""
+    """Does a job; an error in it leaves the others alone."""
     prepare()
     try:
-        import jax
+        return Result(job, diagnosed(job) if job.diagnoses else trained(job))
+    except Exception as error:
+        outcome = f"FAILED: {type(error).__name__}: {error}"
+        return Result(job, outcome, error=traceback.format_exc())
+    finally:
+        clear()
 
-        if job.network.data == "digits":
-            from digits import train
-        else:
-            from training import train
-        trained = train(job.network, list(job.seeds), job.epochs)
-        folder = Folder(job.folder)
-        for seed, (record, weights) in zip(job.seeds, trained, strict=True):
-            folder.keep(job.network, seed, record, weights)
-        jax.clear_caches()  # each network compiles functions of its own
-        return Result(job, tuple(record["test_accuracy"] for record, _ in trained))
-    except Exception:
-        return Result(job, error=traceback.format_exc())
+
+def trained(job: Job) -> str:
+    """Trains a network and keeps its records."""
+    if job.network.data == "digits":
+        from digits import train
+    else:
+        from training import train
+    results = train(job.network, list(job.seeds), job.epochs)
+    folder = Folder(job.folder)
+    for seed, (record, weights) in zip(job.seeds, results, strict=True):
+        folder.keep(job.network, seed, record, weights)
+    shown = " ".join(f"{record['test_accuracy']:.3f}" for record, _ in results)
+    return f"test accuracy {shown}"
+
+
+def diagnosed(job: Job) -> str:
+    """Asks whether a trained network is an ODE."""
+    from ode import diagnose
+
+    found = [diagnose(Folder(job.folder), job.network, seed) for seed in job.seeds]
+    distances = [one["constant"]["distance"] for one in found]
+    return "distance from the limit " + " ".join(
+        "not finite" if distance is None else f"{distance:.2g}" for distance in distances
+    )
+
+
+def clear() -> None:
+    """Forgets compiled functions: each network has its own."""
+    import jax
+    import keras
+
+    jax.clear_caches()
+    keras.utils.clear_session()

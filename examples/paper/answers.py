@@ -1,0 +1,184 @@
+"""The five questions of the paper, with its answers, ours, and what decides them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from grid import STEP_SIZES, experiments
+from ode import consistency_by_seed, ode_pairs
+from questions import ACCURACY, DEEP, RUNGE_KUTTA, SHALLOW, ode_label, small
+from results import Results, published_depths, published_step_sizes
+from significance import Comparison, interval
+
+QUESTIONS = (
+    "Do plain deep networks degrade?",
+    "Does the residual connection cure it?",
+    "Do Runge-Kutta networks cure it too?",
+    "Which residual connection and which dt is best?",
+    "Does the analogy to ODEs hold?",
+)
+MATTERS = 0.02  # smaller differences of accuracy are not called a degradation
+
+
+class Evidence:
+    """The comparisons by what they claim."""
+
+    def __init__(self, found: Sequence[Comparison]) -> None:
+        self.by_claim = {one.claim: one for one in found}
+
+    def decline(self, method: str) -> Comparison | None:
+        return self.by_claim.get(f"{method}: depth 40 to 50 - depth 5 to 15")
+
+    def against(self, one: str, other: str) -> Comparison | None:
+        return self.by_claim.get(f"depth 40 to 50: {one} - {other}")
+
+    def degrades(self, method: str) -> bool | None:
+        """Whether deep networks are worse than shallow ones; None if that was not measured."""
+        decline = self.decline(method)
+        if decline is None:
+            return None
+        return decline.significant and decline.difference.mean < -MATTERS
+
+    def better(self, one: str, other: str) -> bool | None:
+        """Whether a method is better than another one in deep networks."""
+        against = self.against(one, other)
+        return None if against is None else against.significant and against.difference.mean > 0
+
+
+def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
+    """The table."""
+    evidence = Evidence(found)
+    answers = (
+        degradation(evidence),
+        residual(evidence),
+        runge_kutta(evidence),
+        step_sizes(results, found),
+        ode(results, found),
+    )
+    paper = (
+        paper_decline("standard"),
+        paper_decline("residual"),
+        "; ".join(paper_decline(method) for method in RUNGE_KUTTA),
+        paper_step_sizes(),
+        "asked; its published figures hold no measurement of it",
+    )
+    lines = ["| question | the paper's figures | ours | what decides |", "|---|---|---|---|"]
+    for question, theirs, (ours, decides) in zip(QUESTIONS, paper, answers, strict=True):
+        lines.append(f"| {question} | {theirs} | {ours} | {decides} |")
+    return lines
+
+
+def yes(answer: bool | None) -> str:
+    return {True: "**Yes.**", False: "**No.**", None: "Not measured."}[answer]
+
+
+def statistic(one: Comparison | None) -> str:
+    """A comparison in a cell."""
+    if one is None:
+        return "-"
+    return f"{one.claim}: {one.difference.mean:+.3f} (p = {small(one.corrected)})"
+
+
+def paper_decline(method: str) -> str:
+    """The training accuracy of the paper, shallow and deep."""
+    published = published_depths()
+    shallow, deep = (
+        np.mean([published[method, depth]["final_train_accuracy"] for depth in depths])
+        for depths in (SHALLOW, DEEP)
+    )
+    return f"{method}: {shallow:.2f} at depth 5 to 15, {deep:.2f} at 40 to 50"
+
+
+def degradation(evidence: Evidence) -> tuple[str, str]:
+    return yes(evidence.degrades("standard")), statistic(evidence.decline("standard"))
+
+
+def residual(evidence: Evidence) -> tuple[str, str]:
+    better, degrades = evidence.better("residual", "standard"), evidence.degrades("residual")
+    cures = None if better is None or degrades is None else better and not degrades
+    statistics = (evidence.against("residual", "standard"), evidence.decline("residual"))
+    return yes(cures), "; ".join(map(statistic, statistics))
+
+
+def runge_kutta(evidence: Evidence) -> tuple[str, str]:
+    cured, not_cured = [], []
+    for method in RUNGE_KUTTA:
+        better = evidence.better(method, "standard")
+        if better is not None:
+            cures = better and not evidence.degrades(method)
+            (cured if cures else not_cured).append(method)
+    if not cured and not not_cured:
+        return yes(None), "-"
+    worse = [
+        method
+        for method in RUNGE_KUTTA
+        if (one := evidence.against(method, "residual"))
+        and one.significant
+        and one.difference.mean < 0
+    ]
+    answer = f"{yes(not not_cured)} Cured: {', '.join(cured) or 'none'}"
+    answer += f"; not cured: {', '.join(not_cured)}" if not_cured else ""
+    answer += f". Worse than the residual network: {', '.join(worse) or 'none'}."
+    statistics = [evidence.against(method, "residual") for method in RUNGE_KUTTA]
+    return answer, "; ".join(statistic(one) for one in statistics if one)
+
+
+def paper_step_sizes() -> str:
+    """The accuracy of the paper for each dt."""
+    curves = published_step_sizes()
+    shown = ", ".join(f"{dt:g}: {curve['accuracy'][-1]:.2f}" for dt, curve in curves.items())
+    return f"dt = 1 (training accuracy for dt {shown})"
+
+
+def step_sizes(results: Results, found: Sequence[Comparison]) -> tuple[str, str]:
+    """For each way to scale: in how many comparisons a dt is worse than 1, or better."""
+    answers, decides = [], []
+    for scaled, words in (("residual", "y + dt F(y)"), ("shortcut", "dt y + F(y)")):
+        these = [one for one in found if one.question == 4 and words in one.claim]
+        if not these:
+            continue
+        worse = [one for one in these if one.significant and one.difference.mean < 0]
+        better = [one for one in these if one.significant and one.difference.mean > 0]
+        answers.append(
+            f"{words}: of {len(these)} comparisons with dt = 1, {len(worse)} are worse and "
+            f"{len(better)} better; best mean: {best_step_sizes(results, scaled)}"
+        )
+        largest = max(these, key=lambda one: abs(one.difference.mean))
+        decides.append(statistic(largest))
+    return "; ".join(answers) or yes(None), "; ".join(decides) or "-"
+
+
+def best_step_sizes(results: Results, scaled: str) -> str:
+    """How often each dt has the best mean."""
+    groups: dict[str, dict[float, float]] = {}
+    for network in experiments(quick=False)["dt"]:
+        for way in ("residual", "shortcut") if network.dt == 1.0 else (network.scaled,):
+            if way == scaled and network in results:
+                group = f"{network.method} {network.normalization} {network.activation}"
+                mean = results.interval(network, ACCURACY).mean
+                groups.setdefault(group, {})[network.dt] = mean
+    winners = [max(group, key=lambda dt: group[dt]) for group in groups.values()]
+    counts = {dt: winners.count(dt) for dt in STEP_SIZES if dt in winners}
+    return ", ".join(f"dt {dt:g} in {count} of {len(winners)}" for dt, count in counts.items())
+
+
+def ode(results: Results, found: Sequence[Comparison]) -> tuple[str, str]:
+    """Which networks keep their accuracy in the limit of small steps."""
+    keep, lose, decides = [], [], []
+    networks = dict.fromkeys(network for pair in ode_pairs() for network in pair)
+    for network in networks:
+        consistent = consistency_by_seed(results.folder, network).values()
+        if not consistent:
+            continue
+        distance = interval([one["distance"] for one in consistent])
+        lost = interval([one["accuracy_lost"] for one in consistent])
+        (lose if lost.mean > MATTERS else keep).append(ode_label(network))
+        decides.append(f"{ode_label(network)}: {lost.mean:.3f} lost, distance {distance.mean:.2g}")
+    if not decides:
+        return yes(None), "-"
+    answer = f"Only for some. Keep their accuracy in the limit: {'; '.join(keep) or 'none'}. "
+    answer += f"Lose it: {'; '.join(lose) or 'none'}."
+    return answer if keep and lose else f"{yes(not lose)} {answer.split('. ', 1)[1]}", "; ".join(
+        decides
+    )

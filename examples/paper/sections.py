@@ -1,0 +1,373 @@
+"""The sections of the report, each a list of lines of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from grid import DEPTHS, METHODS, STEP_SIZES, Network, digits_networks
+from ode import consistency_by_seed, ode_pairs, read
+from questions import MATCHED, RUNGE_KUTTA, ode_label
+from results import Measure, Results, epochs_to_99, measure, published_depths
+from significance import interval
+
+TEST, TRAIN = measure("test_accuracy"), measure("train_accuracy")
+Lines = list[str]
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Lines:
+    """A Markdown table; the first column is text."""
+    lines = [f"| {' | '.join(headings)} |", "|---|" + "---:|" * (len(headings) - 1)]
+    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+
+
+def by_depth(results: Results, networks: dict[str, Network], of: Measure) -> Lines:
+    """A measure with its interval, for kinds of networks (rows) and depths (columns)."""
+    depths = [
+        d
+        for d in DEPTHS
+        if any(replace(network, depth=d) in results for network in networks.values())
+    ]
+    rows = [
+        [label, *(results.interval(replace(network, depth=d), of) for d in depths)]
+        for label, network in networks.items()
+    ]
+    return table(["", *map(str, depths)], rows)
+
+
+def depth(results: Results) -> Lines:
+    """The first experiment."""
+    methods = {method: Network(method=method) for method in METHODS}
+    return [
+        "Test accuracy after the last epoch, mean and 95 % interval over seeds, by depth:",
+        "",
+        *by_depth(results, methods, TEST),
+        "Training accuracy at the same weights:",
+        "",
+        *by_depth(results, methods, TRAIN),
+        "![accuracy by depth, the paper's and ours](images/depth.png)",
+        "",
+        "`residual` and `euler` are the same network, built in two ways: "
+        f"{largest_difference(results)} "
+        "`residual2` has two layers in F, so twice the parameters. `inconsistent` has the stages "
+        "of RK4 with weights that sum to two. That is a consistent method for the vector field "
+        "2 F, and F is learned: nothing in the network asks for consistency.",
+        "",
+    ]
+
+
+def largest_difference(results: Results) -> str:
+    """How far apart the residual and Euler networks end."""
+    differences = []
+    for d in DEPTHS:
+        one, other = (
+            results.values(Network(method=method, depth=d), TEST)
+            for method in ("residual", "euler")
+        )
+        differences += [abs(one[seed] - other[seed]) for seed in set(one) & set(other)]
+    if not differences:
+        return "not both were run."
+    return (
+        f"the largest difference of test accuracy in {len(differences)} pairs with the same seed "
+        f"is {max(differences):.4f}."
+    )
+
+
+def time_to_99(results: Results) -> Lines:
+    """How soon 99 % is reached."""
+    published = published_depths()
+    rows = []
+    for method in METHODS:
+        row = [method]
+        for d in DEPTHS:
+            epochs = list(results.values(Network(method=method, depth=d), epochs_to_99).values())
+            reached = [epoch for epoch in epochs if np.isfinite(epoch)]
+            paper = published.get((method, d), {}).get("first_epoch_train_accuracy_ge_0.99")
+            theirs = "" if paper is None else "never" if np.isinf(paper) else f"{paper:.0f}"
+            ours = "-" if not epochs else "never" if not reached else f"{np.median(reached):.0f}"
+            share = f" ({len(reached)}/{len(epochs)})" if 0 < len(reached) < len(epochs) else ""
+            row.append(f"{ours}{share}" + (f"; {theirs}" if theirs else ""))
+        rows.append(row)
+    return [
+        "The first epoch with a training accuracy of 99 %: the median over the seeds that reach "
+        "it (how many of them), then the paper's.",
+        "",
+        *table(["", *map(str, DEPTHS)], rows),
+        "![epochs to 99 %](images/time_to_99.png)",
+        "",
+    ]
+
+
+def gradients(results: Results) -> Lines:
+    """Do gradients vanish?"""
+    rows = []
+    for method in METHODS:
+        records = results.networks.get(Network(method=method), {}).values()
+        if records:
+            row: list[Any] = [method]
+            for when in ("first_epoch", "last_epoch"):
+                norms = np.array([record["gradient_norms"][when] for record in records], float)
+                norms = np.maximum(norms, 1e-12)
+                row.append(f"{np.exp(np.mean(np.log(norms[:, 0] / norms[:, -1]))):.2g}")
+                row.append(f"{np.exp(np.mean(np.log(norms))):.2g}")
+            rows.append(row)
+    headings = [
+        "depth 50",
+        "first epoch: first / last block",
+        "mean over blocks",
+        "last epoch: first / last block",
+        "mean over blocks",
+    ]
+    return [
+        "The norm of the gradient of the loss for the kernel of F in each block, averaged over "
+        "the batches of an epoch (geometric means over seeds):",
+        "",
+        *table(headings, rows),
+        "![norms of gradients](images/gradients.png)",
+        "",
+    ]
+
+
+def run_times(results: Results) -> Lines:
+    """What stages cost."""
+    published = published_depths()
+    seconds = measure("epoch_seconds")
+    base = results.values(Network(method="euler"), seconds)
+    rows = []
+    for method in METHODS:
+        network = Network(method=method)
+        ours = results.values(network, seconds)
+        if ours and base:
+            paper = published.get((method, 50), {}).get("runtime_s")
+            theirs = published["euler", 50]["runtime_s"]
+            rows.append(
+                [
+                    method,
+                    network.evaluations // 50,
+                    f"{200 * min(ours.values()):.1f}",
+                    f"{min(ours.values()) / min(base.values()):.2f}",
+                    "" if paper is None else f"{paper / theirs:.2f}",
+                ]
+            )
+    headings = [
+        "depth 50",
+        "evaluations of F in a block",
+        "seconds for 200 epochs",
+        "ratio to euler",
+        "the paper's ratio",
+    ]
+    return [
+        f"The fastest epoch times 200, for one of {results.seeds} seeds that train together on "
+        "one core, without validation and compiling:",
+        "",
+        *table(headings, rows),
+        "![run times](images/run_times.png)",
+        "",
+    ]
+
+
+def normalization(results: Results) -> Lines:
+    """Where batch normalization is."""
+    networks = {
+        f"{method}, {where.replace('_', ', ')}": Network(method=method, normalization=where)
+        for method in RUNGE_KUTTA
+        for where in ("after", "inside", "inside_shared")
+        if method != "euler" or where != "inside_shared"
+    }
+    return [
+        "Test accuracy with batch normalization after each step; inside F, with statistics for "
+        "each evaluation; inside F, with one set for all evaluations of a block:",
+        "",
+        *by_depth(results, networks, TEST),
+        "![batch normalization](images/normalization.png)",
+        "",
+    ]
+
+
+def step_sizes(results: Results) -> Lines:
+    """The second experiment, and which construction reproduces it."""
+    bases = [
+        (f"{method}, {words}", Network(method=method, **options))
+        for method, words, options in [
+            ("euler", "BN in F, relu", {"normalization": "inside", "activation": "relu"}),
+            *((m, "no BN, tanh", {"normalization": "none"}) for m in RUNGE_KUTTA[:3]),
+            *((m, "BN after, tanh", {}) for m in RUNGE_KUTTA),
+        ]
+    ]
+    rows = []
+    for label, base in bases:
+        for scaled, words in (("shortcut", "dt y + F(y)"), ("residual", "y + dt F(y)")):
+            row = [f"{label}: {words}"]
+            for dt in STEP_SIZES:
+                way = "residual" if dt == 1.0 else scaled
+                row.append(results.interval(replace(base, dt=dt, scaled=way), TEST))
+            rows.append(row)
+    return [
+        "Test accuracy at depth 50:",
+        "",
+        *table(["", *(f"dt = {dt:g}" for dt in STEP_SIZES)], rows),
+        "![test accuracy for each dt](images/step_sizes.png)",
+        "",
+    ]
+
+
+def median(results: Results, network: Network, of: Measure) -> str:
+    values = list(results.values(network, of).values())
+    return f"{np.median(values):.2g}" if values else "-"
+
+
+def matched(results: Results) -> Lines:
+    """Equal parameters, and equal evaluations."""
+    rows = [
+        [
+            network.evaluations,
+            network.method,
+            network.depth,
+            *(results.interval(network, of) for of in (TEST, TRAIN)),
+            median(results, network, measure("parameters")),
+        ]
+        for group in MATCHED
+        for network in (Network(method=method, depth=d) for method, d in group)
+    ]
+    headings = [
+        "evaluations of F",
+        "method",
+        "depth",
+        "test accuracy",
+        "training accuracy",
+        "parameters",
+    ]
+    return [
+        "At equal depth all but `residual2` have equally many parameters: those are the columns "
+        "of the first table. With about as many evaluations of F instead:",
+        "",
+        *table(headings, rows),
+    ]
+
+
+def ode(results: Results) -> Lines:
+    """The fifth question."""
+    rows = []
+    networks = dict.fromkeys(network for pair in ode_pairs() for network in pair)
+    for network in networks:
+        for weights, label in (
+            ("constant", "constant in each block"),
+            ("interpolated", "interpolated"),
+        ):
+            found = list(consistency_by_seed(results.folder, network, weights).values())
+            unresolved = len(read(results.folder, network)) - len(found)
+            if found:
+                verdicts = sum(one["verdict"] == "behaves like an ODE" for one in found)
+                rows.append(
+                    [
+                        f"{ode_label(network)}"
+                        + (f" ({network.smoothness:g})" if network.smoothness else ""),
+                        label,
+                        *(
+                            interval([one[key] for one in found])
+                            for key in (
+                                "distance",
+                                "accuracy",
+                                "accuracy_at_limit",
+                                "accuracy_lost",
+                            )
+                        ),
+                        f"{verdicts}/{len(found)}"
+                        + (f", {unresolved} unresolved" if unresolved else ""),
+                    ]
+                )
+    headings = [
+        "network",
+        "weights in depth",
+        "distance from the limit",
+        "accuracy",
+        "accuracy in the limit",
+        "lost",
+        "verdict: an ODE",
+    ]
+    return [
+        "Trained networks of depth 50 are run with other methods and with 1, 2, 4, 8 and 16 "
+        "substeps (`keras_rk.diagnostics.ode_consistency`, statistics recalibrated). Every one "
+        "of them converges to a limit: with fixed smooth blocks it must. What decides is how far "
+        "the trained outputs are from it, relative to its size, and the accuracy lost on the way. "
+        '"Constant": each block is the flow of its own field; "interpolated": weights are '
+        "linear in depth between the middles of blocks. The penalty (its weight in brackets) is "
+        "on squared differences of the weights of consecutive blocks.",
+        "",
+        *table(headings, rows),
+        "![how networks change on the way to the limit](images/ode.png)",
+        "",
+        *steepness(results, networks),
+    ]
+
+
+def steepness(results: Results, networks: Iterable[Network]) -> Lines:
+    """Lipschitz estimates against the interval of stability."""
+    rows = []
+    for network in networks:
+        blocks = [one["steepness"]["blocks"] for one in read(results.folder, network).values()]
+        if blocks:
+            scaled = np.array([[block["scaled"] for block in of] for of in blocks], float)
+            inside = np.mean([[block["is_inside_real"] for block in of] for of in blocks])
+            rows.append(
+                [
+                    ode_label(network)
+                    + (f" ({network.smoothness:g})" if network.smoothness else ""),
+                    f"{np.nanmedian(scaled):.2f}",
+                    f"{np.nanmax(scaled):.2f}",
+                    f"{blocks[0][0]['real_interval']:.2f}",
+                    f"{100 * inside:.0f} %",
+                ]
+            )
+    headings = [
+        "network",
+        "median of dt L",
+        "largest dt L",
+        "real stability interval",
+        "blocks inside",
+    ]
+    return [
+        "The Lipschitz constant L of F in each block, on the states that the test points pass "
+        "(the largest norm of its Jacobian), beside the interval of stability of the method:",
+        "",
+        *table(headings, rows),
+    ]
+
+
+def digits(results: Results) -> Lines:
+    """Images."""
+    rows = [
+        [
+            network.method,
+            network.depth,
+            network.evaluations,
+            median_parameters(results, network),
+            *(results.interval(network, of) for of in (TEST, TRAIN)),
+            median(results, network, measure("epoch_seconds")),
+        ]
+        for network in digits_networks(3)
+    ]
+    headings = [
+        "method",
+        "blocks",
+        "evaluations of F",
+        "parameters",
+        "test accuracy",
+        "training accuracy",
+        "seconds an epoch",
+    ]
+    return [
+        "scikit-learn's images of digits (8 x 8 pixels; 1,437 for training, 360 for tests, split "
+        "anew for each seed), convolutional blocks with batch normalization in F, 30 epochs. "
+        "`euler` is the ResNet. Equally many blocks are equally many parameters but for moving "
+        "statistics, of which each evaluation has its own:",
+        "",
+        *table(headings, rows),
+    ]
+
+
+def median_parameters(results: Results, network: Network) -> str:
+    values = list(results.values(network, measure("parameters")).values())
+    return f"{int(np.median(values)):,}" if values else "-"
