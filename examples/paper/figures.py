@@ -52,6 +52,12 @@ def draw_all(results: Results, folder: Path) -> None:
         plt.close(figure)
 
 
+def legend(axes: Any, size: int) -> None:
+    """A legend, where there is anything to name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=size)
+
+
 def by_depth(
     axes: Any, results: Results, networks: Sequence[Network], of: Measure, **style: Any
 ) -> None:
@@ -90,7 +96,7 @@ def paper_and_ours(results: Results, rows: Sequence[tuple[str, str, Measure]]) -
             by_depth(right, results, networks, of, color=COLORS[method], label=method)
         left.set(title=f"{title}: the paper, one seed", xlabel="depth")
         right.set(title=f"{title}: ours, {results.seeds} seeds, 95 % interval", xlabel="depth")
-    panels[-1][1].legend(fontsize=8)
+    legend(panels[-1][1], 8)
     figure.tight_layout()
     return figure
 
@@ -122,8 +128,8 @@ def first_loss(results: Results) -> Any:
                 label = f"{method}, {activation}, BN {place}"
                 by_depth(right, results, networks, first("loss"), label=label, ls=style)
     right.set(title="ours: ways to build a residual network", xlabel="depth", yscale="log")
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
+    legend(left, 7)
+    legend(right, 7)
     figure.tight_layout()
     return figure
 
@@ -145,7 +151,7 @@ def time_to_99(results: Results) -> Any:
             axes.plot(DEPTHS, values, marker=".", color=COLORS[method], label=method)
     panels[0].set(title="epochs to 99 %: the paper (gaps: never)", xlabel="depth")
     panels[1].set(title="ours, median over seeds (gaps: most never)", xlabel="depth")
-    panels[1].legend(fontsize=8)
+    legend(panels[1], 8)
     figure.tight_layout()
     return figure
 
@@ -168,7 +174,7 @@ def step_sizes(results: Results) -> Any:
     for dt, curves in published_step_sizes().items():
         axes.plot(curves["val_accuracy"], label=f"dt = {dt:g}", lw=1)
     axes.set(title="the paper (one seed)")
-    axes.legend(fontsize=8)
+    legend(axes, 8)
     for (title, options), axes in zip(panels, others, strict=True):
         for dt in STEP_SIZES:
             options = {**options, "dt": dt}
@@ -202,7 +208,7 @@ def gradients(results: Results) -> Any:
         axes.set(
             title=f"norm of the gradient, {when.replace('_', ' ')}", xlabel="block", yscale="log"
         )
-    panels[1].legend(fontsize=8)
+    legend(panels[1], 8)
     figure.tight_layout()
     return figure
 
@@ -231,7 +237,7 @@ def run_times(results: Results) -> Any:
     right.set(
         title=f"ours, for each of {results.seeds} seeds together", xlabel="evaluations of F", ylim=0
     )
-    right.legend(fontsize=8)
+    legend(right, 8)
     figure.tight_layout()
     return figure
 
@@ -248,7 +254,7 @@ def normalization(results: Results) -> Any:
             by_depth(axes, results, networks, measure("test_accuracy"), label=label)
         axes.set(title=method, xlabel="depth")
     panels[0].set(ylabel="test accuracy")
-    panels[0].legend(fontsize=8)
+    legend(panels[0], 8)
     figure.tight_layout()
     return figure
 
@@ -286,6 +292,6 @@ def ode(results: Results) -> Any:
         lower.minorticks_off()
     panels[0][0].set(ylabel="distance from the limit")
     panels[1][0].set(ylabel="test accuracy")
-    panels[1][0].legend(fontsize=8)
+    legend(panels[1][0], 8)
     figure.tight_layout()
     return figure

@@ -19,6 +19,9 @@ Lines = list[str]
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Lines:
     """A Markdown table; the first column is text."""
+    rows = list(rows)
+    if not rows or len(headings) < 2:
+        return ["Not measured.", ""]
     lines = [f"| {' | '.join(headings)} |", "|---|" + "---:|" * (len(headings) - 1)]
     return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 

@@ -74,8 +74,8 @@ def paired_p(difference: np.ndarray) -> float:
     """
     if len(difference) < 2:
         return np.nan
-    if np.ptp(difference) == 0:
-        return 1.0 if difference[0] == 0 else 2.0 ** (1 - len(difference))
+    if np.ptp(difference) < 1e-9:
+        return 1.0 if abs(difference[0]) < 1e-9 else 2.0 ** (1 - len(difference))
     return float(stats.ttest_1samp(difference, 0.0).pvalue)
 
 

@@ -1,0 +1,310 @@
+"""examples/paper: what is trained, how, what is left after an interruption, and the diagnosis."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+for module in ("joblib", "scipy", "sklearn", "distributed", "matplotlib"):
+    pytest.importorskip(module)
+if keras.backend.backend() != "jax":
+    pytest.skip("examples/paper trains on JAX", allow_module_level=True)
+
+PAPER = Path(__file__).parents[1] / "examples" / "paper"
+sys.path.insert(0, str(PAPER))
+grid = importlib.import_module("grid")
+networks = importlib.import_module("networks")
+ode = importlib.import_module("ode")
+records = importlib.import_module("records")
+run = importlib.import_module("run")
+training = importlib.import_module("training")
+work = importlib.import_module("work")
+spirals = importlib.import_module("spirals")
+Network = grid.Network
+
+SMALL = {  # one of each kind
+    "depth": [Network(method="residual", depth=2), Network(method="rk4", depth=2)],
+    "ode": [Network(method="euler", depth=2, normalization="none", smoothness=0.1)],
+    "digits": [Network("digits", "heun2", 1, "inside", activation="relu")],
+}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The program with few small networks."""
+    monkeypatch.setattr(run, "experiments", lambda quick: SMALL)
+    monkeypatch.setattr(run, "EPOCHS", {"spirals": 1, "digits": 1})
+
+
+def call(*options):
+    """What the program prints and returns."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        status = run.main([str(option) for option in options])
+    return status, printed.getvalue()
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# ---------------------------------------------------------------------------------------- grid
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_each_network_has_a_name_of_its_own(quick):
+    all_networks = list(grid.unique(grid.experiments(quick)))
+    assert len({network.name for network in all_networks}) == len(all_networks)
+
+
+@pytest.mark.parametrize("method", grid.METHODS)
+@pytest.mark.parametrize("depth", range(5, 51, 5))
+def test_each_method_is_trained_at_each_depth(method, depth):
+    assert Network(method=method, depth=depth) in grid.experiments(False)["depth"]
+
+
+@pytest.mark.parametrize("method", ["euler", "heun2", "rk4", "rk8"])
+@pytest.mark.parametrize("scaled", ["residual", "shortcut"])
+@pytest.mark.parametrize("dt", [0.1, 0.5, 0.8, 1.5])
+def test_each_step_size_scales_the_residual_and_the_shortcut(method, scaled, dt):
+    assert Network(method=method, dt=dt, scaled=scaled) in grid.experiments(False)["dt"]
+
+
+@pytest.mark.parametrize("experiment", grid.EXPERIMENTS)
+def test_the_quick_run_has_networks_of_each_experiment(experiment):
+    assert grid.experiments(True)[experiment]
+
+
+# ------------------------------------------------------------------------------------ networks
+
+
+def outputs(network, x, seed=0):
+    keras.utils.set_random_seed(seed)
+    return np.asarray(networks.build(network)(x))
+
+
+POINTS = np.random.default_rng(0).normal(size=(5, 2)).astype("float32")
+
+
+def test_the_residual_network_is_euler():
+    one, other = (outputs(Network(method=m, depth=4), POINTS) for m in ("residual", "euler"))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun2", "rk4", "inconsistent"])
+def test_the_shortcut_is_scaled(method):
+    network = Network(method=method, depth=1, normalization="none", dt=0.5, scaled="shortcut")
+    keras.utils.set_random_seed(0)
+    model = networks.build(network)
+    plain = networks.build(replace(network, dt=1.0, scaled="residual"))
+    plain.set_weights(model.get_weights())
+    y = model.get_layer("lift")(POINTS)
+    step = networks.stack_of(plain)(y)
+    expected = model.get_layer("logit")(step - 0.5 * y)
+    np.testing.assert_allclose(model(POINTS), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change, parameters",
+    [({}, 24 + 72 + 9), ({"method": "residual2"}, 24 + 144 + 9), ({"depth": 3}, 24 + 216 + 9)],
+)
+def test_parameters(change, parameters):
+    network = replace(Network(method="residual", depth=1, normalization="none"), **change)
+    assert networks.build(network).count_params() == parameters
+
+
+# ------------------------------------------------------------------------------------ training
+
+
+def fitted(network, seed, epochs):
+    """The weights after Keras's `fit`."""
+    x, y, _, _ = spirals.paper_data(seed)
+    keras.utils.set_random_seed(seed)
+    model = networks.build(network)
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), metrics=["accuracy"])
+    history = model.fit(spirals.batches(x, y, seed), epochs=epochs, shuffle=False, verbose=0)
+    return model.get_weights(), history.history
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network(method="standard", depth=3),
+        Network(method="rk4", depth=2, normalization="inside"),
+        Network(method="euler", depth=3, dt=0.5, scaled="shortcut", activation="relu"),
+    ],
+    ids=lambda network: network.name,
+)
+def test_seeds_that_train_together_are_trained_as_fit_does(network):
+    results = training.train(network, [0, 3], epochs=2)
+    for seed, (record, weights) in zip((0, 3), results, strict=True):
+        expected, history = fitted(network, seed, epochs=2)
+        for one, other in zip(weights, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(record["history"]["loss"], history["loss"], rtol=1e-3)
+
+
+def test_a_penalty_makes_weights_smooth_in_depth():
+    rough = Network(method="euler", depth=6, normalization="none")
+    steps = []
+    for network in (rough, replace(rough, smoothness=1.0)):
+        [(_, weights)] = training.train(network, [0], epochs=2)
+        stacked = [w for w in weights if len(w.shape) > 1 and w.shape[0] == 6]
+        steps.append(np.mean([np.mean(np.diff(w, axis=0) ** 2) for w in stacked]))
+    assert steps[1] < steps[0] / 2
+
+
+def test_gradients_are_recorded_for_each_block():
+    [(record, _)] = training.train(Network(method="heun2", depth=3), [0], epochs=1)
+    norms = np.array(record["gradient_norms"]["first_epoch"])
+    assert norms.shape == (3,)
+    assert np.all(norms > 0)
+
+
+# ------------------------------------------------------------------------------------- the run
+
+
+def test_a_run_leaves_records_weights_and_diagnoses(small, tmp_path):
+    status, printed = call("--seeds", 2, "--jobs", 1, "--output", tmp_path)
+    assert status == 0
+    assert "[4/4]" in printed
+    for group in SMALL.values():
+        for network in group:
+            for seed in (0, 1):
+                record = json.loads(
+                    (tmp_path / f"records/{network.name}/seed{seed}.json").read_text()
+                )
+                assert 0 <= record["test_accuracy"] <= 1
+                assert records.Folder(tmp_path).weights(network, seed)
+    [network] = SMALL["ode"]
+    found = ode.read(records.Folder(tmp_path), network)
+    assert set(found) == {0, 1}
+    assert len(found[0]["constant"]["runs"]) == 15
+    assert len(found[0]["steepness"]["blocks"]) == 2
+
+    before = {file: (tmp_path / file).stat().st_mtime_ns for file in files_in(tmp_path)}
+    status, printed = call("--seeds", 2, "--jobs", 1, "--output", tmp_path)
+    assert "8 of 8 are finished" in printed
+    del before["settings.json"]
+    assert before == {file: (tmp_path / file).stat().st_mtime_ns for file in before}
+
+
+def test_more_seeds_train_only_what_is_missing(small, tmp_path):
+    options = ("--experiments", "depth", "--jobs", 1, "--output", tmp_path)
+    call("--seeds", 1, *options)
+    first = (tmp_path / "records/rk4_depth2_after/seed0.json").read_bytes()
+    assert "2 of 4 are finished" in call("--seeds", 2, *options)[1]
+    assert (tmp_path / "records/rk4_depth2_after/seed0.json").read_bytes() == first
+
+
+def test_other_settings_are_refused(small, tmp_path):
+    options = ("--experiments", "digits", "--seeds", 1, "--jobs", 1, "--output", tmp_path)
+    call(*options)
+    with pytest.raises(SystemExit, match="trained with epochs"):
+        call(*options, "--epochs", 7)
+
+
+def test_a_failure_leaves_the_others_alone(small, tmp_path, monkeypatch, capsys):
+    broken = Network(method="no_such_method", depth=1)
+    monkeypatch.setitem(grid.STAGES, "no_such_method", 1)
+    monkeypatch.setattr(run, "experiments", lambda quick: {"depth": [broken, *SMALL["depth"]]})
+    status, printed = call("--seeds", 1, "--jobs", 1, "--output", tmp_path)
+    assert status == 1
+    assert "no_such_method_depth1_after: FAILED" in printed
+    assert "no_such_method" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("records/*/seed0.json"))) == 2
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {paper!r})
+import grid, run
+networks = [grid.Network(method="euler", depth=depth) for depth in (1, 2, 3)]
+run.experiments = lambda quick: {{"depth": networks}}
+run.main(["--seeds", "2", "--jobs", "1", "--epochs", "1", "--output", {output!r}])
+"""
+
+
+def test_a_run_that_is_killed_goes_on(tmp_path):
+    script = KILLED.format(paper=str(PAPER), output=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("records/*/seed1.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.read_bytes() for path in tmp_path.glob("records/*/seed*.json")}
+    assert 2 <= len(kept) < 6
+    finished = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert f"{len(kept)} of 6 are finished" in finished.stdout
+    assert len(list(tmp_path.glob("records/*/seed*.json"))) == 6
+    assert kept == {path: path.read_bytes() for path in kept}
+
+
+def test_dask_with_two_workers(small, tmp_path):
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path / "dask"
+    ) as cluster:
+        status, printed = call(
+            *("--experiments", "depth", "--seeds", 1, "--output", tmp_path / "results"),
+            *("--dask", cluster.scheduler_address),
+        )
+        with Client(cluster) as client:
+            assert len(client.scheduler_info()["workers"]) == 2
+    assert status == 0, printed
+    assert len(list((tmp_path / "results").glob("records/*/seed0.json"))) == 2
+
+
+def test_a_scheduler_that_is_not_there(small, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"no scheduler answers at 'tcp://127\.0\.0\.1:9'"):
+        call("--output", tmp_path, "--dask", "tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--seeds", "0"], "at least 1. Received: '0'"),
+        (["--epochs", "many"], "at least 1. Received: 'many'"),
+        (["--experiments", "depht"], "invalid choice: 'depht'"),
+    ],
+)
+def test_bad_options(options, message, capsys):
+    with pytest.raises(SystemExit):
+        run.main(options)
+    assert message in capsys.readouterr().err
+
+
+# ----------------------------------------------------------------------------------- the files
+
+
+def test_numbers_that_are_not_finite_are_kept_as_none():
+    found = records.plain({"loss": [np.inf, np.float32(1.23456789), np.nan], "n": np.int64(3)})
+    assert found == {"loss": [None, 1.235, None], "n": 3}
+
+
+def test_what_fails_while_it_is_written_leaves_nothing(tmp_path):
+    def fails(temporary):
+        temporary.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), records.replacing(tmp_path / "record.json") as temporary:
+        fails(temporary)
+    assert not files_in(tmp_path)

@@ -1,0 +1,185 @@
+"""examples/paper/report.py: its statistics, and that its answers follow from the records."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+stats = pytest.importorskip("scipy.stats")
+pytest.importorskip("matplotlib")
+
+PAPER = Path(__file__).parents[1] / "examples" / "paper"
+sys.path.insert(0, str(PAPER))
+answers = importlib.import_module("answers")
+grid = importlib.import_module("grid")
+questions = importlib.import_module("questions")
+records = importlib.import_module("records")
+report = importlib.import_module("report")
+results = importlib.import_module("results")
+significance = importlib.import_module("significance")
+
+SEEDS = range(5)
+
+
+# ---------------------------------------------------------------------------------- statistics
+
+
+def test_interval_is_students():
+    values = [0.9, 0.95, 1.0, 0.85]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    one = significance.interval(values)
+    np.testing.assert_allclose([one.mean - one.half_width, one.mean + one.half_width], [low, high])
+
+
+def test_a_single_seed_has_no_interval():
+    assert np.isnan(significance.interval([0.5]).half_width)
+
+
+def test_paired_test_is_scipys():
+    a, b = [0.9, 0.8, 0.95, 0.7], [0.85, 0.82, 0.9, 0.6]
+    assert significance.compare(1, "a - b", a, b).p == pytest.approx(stats.ttest_rel(a, b).pvalue)
+
+
+@pytest.mark.parametrize("difference, p", [([0.0] * 5, 1.0), ([0.1] * 5, 1 / 16)])
+def test_paired_test_without_variance(difference, p):
+    assert significance.paired_p(np.array(difference)) == p
+
+
+def test_holm():
+    ps = [0.01, 0.04, 0.03, 0.005]
+    found = significance.holm(
+        [significance.Comparison(1, "", significance.interval([0.0]), p) for p in ps]
+    )
+    np.testing.assert_allclose([one.corrected for one in found], [0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_leaves_out_what_was_not_tested():
+    ps = [0.01, np.nan]
+    found = significance.holm(
+        [significance.Comparison(1, "", significance.interval([0.0]), p) for p in ps]
+    )
+    assert found[0].corrected == 0.01
+    assert np.isnan(found[1].corrected)
+
+
+# ----------------------------------------------------------------------------------- published
+
+
+def test_published_experiments_are_whole():
+    assert len(results.published_depths()) == 70
+    assert results.published_depths()["euler", 50]["final_train_accuracy"] == 0.64
+    curves = results.published_step_sizes()
+    assert list(curves) == [0.1, 0.5, 0.8, 1.0, 1.5]
+    assert {len(curve["loss"]) for curve in curves.values()} == {200}
+
+
+# -------------------------------------------------------------------------------------- report
+
+
+def invented(network, seed, accuracy):
+    """A record as a run leaves it."""
+    noise = 0.002 * np.random.default_rng([seed, network.depth]).normal()
+    accuracy = float(np.clip(accuracy + noise, 0, 1))
+    curve = [0.5, 0.8 * accuracy, accuracy]
+    return {
+        "network": network.to_dict(),
+        "seed": seed,
+        "parameters": 100,
+        "evaluations": network.evaluations,
+        "train_accuracy": accuracy,
+        "test_accuracy": accuracy,
+        "history": {
+            **{"accuracy": curve, "val_accuracy": curve},
+            **{"loss": [1.0, 0.5, 0.1], "val_loss": [1.0, 0.5, 0.2]},
+        },
+        "gradient_norms": dict.fromkeys(("first_epoch", "last_epoch"), [0.1] * network.depth),
+        "epoch_seconds": 0.01 * network.evaluations,
+        "seconds": 1.0,
+        "trained_together": 5,
+    }
+
+
+def folder_with(path, accuracy_of, experiments=("depth",)):
+    """A folder of invented records."""
+    folder = records.Folder(path)
+    folder.open({"epochs": {"spirals": 3, "digits": 3}}, {"machine": "none"})
+    chosen = {name: grid.experiments(False)[name] for name in experiments}
+    for network in grid.unique(chosen):
+        for seed in SEEDS:
+            folder.keep(network, seed, invented(network, seed, accuracy_of(network)), [])
+    return results.Results(folder)
+
+
+def answer(found_results, number):
+    found = questions.comparisons(found_results)
+    return answers.questions(found_results, found)[2 + number - 1].split(" | ")[2]
+
+
+def falling(*methods):
+    """Networks of these methods get worse with depth; all others are good."""
+    return lambda network: 1 - 0.01 * network.depth * (network.method in methods)
+
+
+RUNGE_KUTTA = ("euler", "heun2", "rk4", "rk8")
+
+
+@pytest.mark.parametrize(
+    "falls, degrades, cures, runge_kutta",
+    [
+        (("standard",), "Yes", "Yes", "Yes"),
+        ((), "No", "No", "No"),
+        (("standard", "residual"), "Yes", "No", "Yes"),
+        (("standard", *RUNGE_KUTTA), "Yes", "Yes", "No"),
+    ],
+)
+def test_answers_follow_from_the_records(tmp_path, falls, degrades, cures, runge_kutta):
+    found = folder_with(tmp_path, falling(*falls))
+    assert answer(found, 1) == f"**{degrades}.**"
+    assert answer(found, 2) == f"**{cures}.**"
+    assert answer(found, 3).startswith(f"**{runge_kutta}.**")
+
+
+def test_methods_that_are_not_cured_are_named(tmp_path):
+    found = answer(folder_with(tmp_path, falling("standard", "rk4")), 3)
+    assert "Cured: euler, heun2, rk8; not cured: rk4" in found
+    assert "Worse than the residual network: rk4." in found
+
+
+def test_the_best_step_size_is_named(tmp_path):
+    def accuracy(network):
+        return 0.9 - 0.3 * (network.scaled == "shortcut") * (network.dt != 1.0)
+
+    found = answer(folder_with(tmp_path, accuracy, ("dt",)), 4)
+    residual, shortcut = found.split("; dt y + F(y)")
+    assert ", 0 are worse and 0 better" in residual
+    assert ", 32 are worse and 0 better; best mean: dt 1 in 8 of 8" in shortcut
+
+
+def test_the_report_of_a_whole_run_has_every_section_and_figure(tmp_path):
+    found = folder_with(tmp_path / "results", falling("standard"), grid.EXPERIMENTS)
+    report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")])
+    text = (tmp_path / "out/REPORT.md").read_text()
+    for title, _ in report.SECTIONS:
+        assert f"## {title}\n" in text
+    assert "nan" not in text
+    for image in set(re.findall(r"images/\w+\.png", text)):
+        assert (tmp_path / "out" / image).stat().st_size > 5000
+    with (tmp_path / "out/networks.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 5 * len(found.networks)
+
+
+def test_a_partial_run_can_be_reported(tmp_path):
+    folder_with(tmp_path / "results", falling("standard"), ("digits",))
+    report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")])
+    assert "Not measured." in (tmp_path / "out/REPORT.md").read_text()
+
+
+def test_a_folder_without_networks_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="no finished networks"):
+        report.main(["--results", str(tmp_path)])
