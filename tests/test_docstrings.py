@@ -13,7 +13,7 @@ import keras_rk
 
 from .conftest import has_backend
 
-USE_KERAS = ("layers", "inner_layers", "method_replacement", "monitor")
+USE_KERAS = ("diagnostics", "layers", "inner_layers", "method_replacement", "monitor")
 USE_KERAS += ("recalibration", "weight_transfer")
 MODULES = [
     module.name

@@ -78,7 +78,8 @@ def test_a_stack_is_trained_without_importing_tensorflow(layer):
 
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
-    if name in ("layers", "RKMonitor", "recalibrate", "with_method") and not has_backend():
+    needs = ("diagnostics", "layers", "RKMonitor", "recalibrate", "with_method")
+    if name in needs and not has_backend():
         pytest.skip("Keras or its backend is missing")
     assert getattr(keras_rk, name) is not None
     assert name in dir(keras_rk)
@@ -103,7 +104,7 @@ def test_without_keras_or_a_backend_layers_say_what_to_install(missing):
     assert missing in printed.split("Importing Keras failed with: ")[1]
 
 
-@pytest.mark.parametrize("name", ["RKMonitor", "recalibrate", "with_method"])
+@pytest.mark.parametrize("name", ["RKMonitor", "diagnostics", "recalibrate", "with_method"])
 def test_what_needs_keras_says_so(name):
     code = (
         "import sys; sys.modules['keras'] = None\n"
