@@ -81,9 +81,12 @@ class LipschitzReport:
     def __str__(self) -> str:
         headings = ["block", "method", "|dt|", "L", "radius", "|dt| L"]
         headings += ["real", "inside", "imaginary", "inside"]
-        names = ("dt", "lipschitz", "spectral_radius", "scaled", "real_interval")
-        names += ("is_inside_real", "imaginary_interval", "is_inside_imaginary")
-        rows = [[label(b), b.method, *(getattr(b, name) for name in names)] for b in self.blocks]
+        sizes = ["dt", "lipschitz", "spectral_radius", "scaled"]
+        limits = ["real_interval", "is_inside_real", "imaginary_interval", "is_inside_imaginary"]
+        rows = [
+            [label(b), b.method, *(getattr(b, name) for name in (*sizes, *limits))]
+            for b in self.blocks
+        ]
         bounds = any(not block.is_exact for block in self.blocks)
         note = "\n\nL is a lower bound where states are large." if bounds else ""
         return f"Lipschitz estimates of f\n\n{table(headings, rows)}{note}"
