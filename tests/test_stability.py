@@ -12,7 +12,6 @@ from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.stability import stability_function
 
 
-
 @pytest.mark.parametrize("name", tableaux.names())
 def test_it_agrees_with_the_exponential_function_up_to_the_order(name):
     tableau = tableaux.get(name)

@@ -13,7 +13,7 @@ from keras import ops
 from keras_rk.as_tableau import as_tableau
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.copies import made_again
-from keras_rk.diagnostics.plots import draw
+from keras_rk.diagnostics.plots import blocks, draw
 from keras_rk.diagnostics.tables import plain, table
 from keras_rk.inner_layers import numbers
 from keras_rk.layers import loops
@@ -81,7 +81,7 @@ class LocalErrorReport:
             axes.plot(*zip(*errors, strict=True), marker="o", linestyle="-", label=name)
         if np.all(self.errors > 0):
             axes.set_yscale("log")
-        axes.set_xlabel("block")
+        blocks(axes)
         axes.set_ylabel("local error")
         axes.legend()
 
@@ -161,19 +161,26 @@ def local_error(
 
 
 def _check_pairs(layers: Sequence[MethodLayer], pair: Any) -> None:
-    without = [] if pair is not None else [x.name for x in layers if x.tableau.b_hat is None]
-    if without or (pair is not None and pair.b_hat is None):
-        received = f"layers {without}" if without else f"tableau {pair.name!r}"
-        raise ValueError(
-            "A local error needs an embedded pair, a tableau with `b_hat`: "
-            f"`tableau='dormand_prince54'`. Received: {received} without."
-        )
+    if pair is not None and pair.b_hat is None:
+        raise ValueError(_needs_pair(f"tableau {pair.name or pair!r}"))
+    if pair is not None:
+        return
     trained = [layer.name for layer in layers if layer.trainable_tableau]
-    if trained and pair is None:
+    if trained:
         raise ValueError(
             "The embedded weights b_hat belong to the tableau as it was before it was trained; "
             f"name a pair: `tableau='dormand_prince54'`. Received: layers {trained}."
         )
+    without = [layer.name for layer in layers if layer.tableau.b_hat is None]
+    if without:
+        raise ValueError(_needs_pair(f"layers {without}"))
+
+
+def _needs_pair(received: str) -> str:
+    return (
+        "A local error needs an embedded pair, a tableau with `b_hat`: "
+        f"`tableau='dormand_prince54'`. Received: {received} without."
+    )
 
 
 def with_errors(model: keras.Model) -> keras.Model:

@@ -57,4 +57,11 @@ def powers_of_two(axes: Any, substeps: Sequence[int]) -> None:
     """A logarithmic axis with a tick for each number of substeps."""
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(substeps), [str(n) for n in substeps])
+    axes.set_xlim(min(substeps) / 1.2, max(substeps) * 1.2)
     axes.set_xlabel("substeps")
+
+
+def blocks(axes: Any) -> None:
+    """An axis with whole numbers."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("block")

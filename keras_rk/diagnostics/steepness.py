@@ -12,7 +12,7 @@ from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.jacobians import estimated, full_jacobians, norms_and_radii
 from keras_rk.diagnostics.local_errors import label
 from keras_rk.diagnostics.passages import Passage, passages
-from keras_rk.diagnostics.plots import draw
+from keras_rk.diagnostics.plots import blocks, draw
 from keras_rk.diagnostics.runs import progress_bar
 from keras_rk.diagnostics.tables import plain, table
 from keras_rk.layers.arguments import positive_integer
@@ -103,12 +103,13 @@ class LipschitzReport:
         return draw(target, [self._draw])
 
     def _draw(self, axes: Any) -> None:
-        places = list(range(len(self.blocks)))
+        places = np.arange(len(self.blocks))
         axes.bar(places, [block.scaled for block in self.blocks], label="|dt| L")
         for name, style in (("real", "-"), ("imaginary", ":")):
             ends = [getattr(block, f"{name}_interval") for block in self.blocks]
-            axes.step(places, ends, where="mid", color="black", linestyle=style, label=name)
-        axes.set_xlabel("block")
+            line = {"color": "black", "linestyle": style, "label": name}
+            axes.hlines(ends, places - 0.5, places + 0.5, **line)
+        blocks(axes)
         axes.set_ylabel("|dt| L, and stability intervals")
         axes.legend()
 

@@ -1,0 +1,99 @@
+"""observed_order: p for smooth f, about 2 at most for f with kinks."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rk.diagnostics import observed_order
+from keras_rk.layers import RKResidual, RKStack
+from tests.diagnosed_networks import discretisation, normalized_network, sequential
+from tests.keras_helpers import normal
+
+Y = normal(64, 3)
+
+
+def network(activation, tableau="euler"):
+    initializer = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    f = keras.layers.Dense(
+        3, activation=activation, kernel_initializer=initializer, bias_initializer=initializer
+    )
+    return sequential(RKResidual(f, tableau, 1.0, steps=2), size=3)
+
+
+def order(model, data, *args, **kwargs):
+    return observed_order(model, data, *args, verbose=0, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "tableau, substeps, p",
+    [("euler", (8, 16, 32), 1), ("heun2", (4, 8, 16), 2), ("rk4", (1, 2, 4), 4)],
+)
+def test_smooth_activations_show_the_order(tableau, substeps, p):
+    report = order(network("tanh"), Y, tableau, substeps=substeps)
+    assert (report.method, report.order) == (tableau, p)
+    assert report.fit == pytest.approx(p, abs=0.15)
+    assert report.orders == pytest.approx((p, p), abs=0.2)
+
+
+def test_with_relu_rk4_shows_about_two():
+    report = order(network("relu", "rk4"), Y, substeps=(2, 4, 8, 16))
+    assert (report.method, report.order) == ("rk4", 4)
+    assert 1.5 < report.fit < 2.5
+
+
+def test_interpolated_weights_show_two_at_most():
+    constant, interpolated = (
+        order(discretisation(4), Y[:, :2], "rk4", substeps=(1, 2, 4), weights=weights)
+        for weights in ("piecewise_constant", "interpolated")
+    )
+    assert constant.fit > 3
+    assert interpolated.fit == pytest.approx(2, abs=0.5)
+
+
+def test_round_off_does_not_count(tmp_path):
+    report = order(network("tanh", "rk4"), Y, substeps=(1, 2, 16))
+    assert report.orders[1] is None
+    assert report.orders[0] == pytest.approx(4, abs=0.2)
+    assert report.fit == pytest.approx(report.orders[0])
+    assert report.distances[2] < 4 * report.floor
+    json.dumps(report.to_dict(), allow_nan=False)
+    report.plot(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1000
+    assert str(report).startswith("Observed order: 3.97\n  method  rk4 (order 4 for smooth f)")
+    assert "limit   cooper_verner8, 64 substeps" in str(report)
+
+
+def test_nothing_left_to_fit(tmp_path):
+    f = keras.layers.Dense(3, kernel_initializer="zeros")
+    model = sequential(RKResidual(f, "rk4"), size=3)
+    report = order(model, Y, substeps=(1, 2), reference="rk4")
+    assert report.fit is None
+    assert report.orders == (None,)
+    assert "Observed order: -" in str(report)
+    report.plot(tmp_path / "picture.png")
+
+
+def test_layers_of_several_methods_and_batch_normalization():
+    model = normalized_network()
+    model = sequential(*model.layers, RKResidual(keras.layers.Dense(1), "heun2", 0.1))
+    report = order(model, Y[:, :2], substeps=(1, 2), reference="midpoint", batch_size=64)
+    assert (report.method, report.order) == ("euler, heun2", None)
+    assert report.fit == pytest.approx(1, abs=0.3)
+    assert report.reference == "midpoint, 8 substeps"
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"substeps": (1,)}, "at least two integers"),
+        ({"tableau": "no_such_method"}, "no_such_method"),
+        ({"reference": "no_such_method"}, "no_such_method"),
+        ({"weights": "smooth"}, "`weights` must be one of"),
+    ],
+)
+def test_refusals(arguments, match):
+    model = sequential(RKStack(keras.layers.Dense(2), 2))
+    with pytest.raises(ValueError, match=match):
+        order(model, np.ones((2, 2)), **arguments)
