@@ -119,7 +119,7 @@ def test_other_models(make, count, tmp_path):
         (lambda: sequential(dense(3), size=3), {}, "RKResidual or an RKStack"),
         (learned, {}, r"before it was trained.*layers \["),
         (plain, {}, r"embedded pair.*layers \['block'\] without"),
-        (learned, {"tableau": "rk4"}, r"`b_hat`.*tableau rk4 without"),
+        (learned, {"tableau": "rk4"}, r"`b_hat`.*tableau 'rk4' without"),
         (learned, {"tableau": "no_such_method"}, "no_such_method"),
     ],
 )
