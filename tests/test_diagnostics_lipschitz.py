@@ -158,13 +158,9 @@ def test_what_a_reader_sees(tmp_path, capsys):
     report = lipschitz(model, Y, verbose=1)
     assert "2/2" in capsys.readouterr().out
     lines = str(report).splitlines()
-    assert (
-        lines[2].split() == "block method |dt| L radius |dt| L real inside imaginary inside".split()
-    )
-    assert [line.split()[:3] for line in lines[3:]] == [
-        ["stack", "0", "rk4"],
-        ["stack", "1", "rk4"],
-    ]
+    assert lines[2].split()[:5] == ["block", "method", "|dt|", "L", "radius"]
+    names = [line.split()[:3] for line in lines[3:]]
+    assert names == [["stack", "0", "rk4"], ["stack", "1", "rk4"]]
     data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert data["blocks"][1]["scaled"] == report.blocks[1].scaled
     report.plot(tmp_path / "picture.png")

@@ -34,7 +34,7 @@ def test_examples_in_docstrings(name):
 
 def test_the_public_classes_and_functions_have_examples():
     finder = doctest.DocTestFinder()
-    public = ("checker", "tableau", "rooted_trees", "order_conditions")
+    public = ("checker", "tableau", "rooted_trees", "order_conditions", "stability")
     with_examples = [
         name
         for name in public

@@ -41,6 +41,7 @@ LOADED = f"; import sys; print([m for m in {HEAVY} if m in sys.modules])"
         "from keras_rk import tableaux; tableaux.names()",
         "import keras_rk; assert keras_rk.check('rk4', order=4)",
         "import keras_rk; assert keras_rk.check('rk8', order=8)",
+        "import keras_rk; keras_rk.stability.stability_function('rk4').coefficients",
     ],
 )
 def test_the_exact_side_imports_nothing_heavy(code):

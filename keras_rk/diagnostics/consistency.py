@@ -117,10 +117,8 @@ def ode_consistency(
           models for continuous physics (2022)
     """
     chosen, counts = several_methods(methods), increasing_substeps(substeps)
-    tolerances = (
-        loss_weight("tolerance", tolerance),
-        loss_weight("accuracy_tolerance", accuracy_tolerance),
-    )
+    tolerance = loss_weight("tolerance", tolerance)
+    accuracy_tolerance = loss_weight("accuracy_tolerance", accuracy_tolerance)
     runs = Runs(
         model,
         data,
@@ -133,29 +131,35 @@ def ode_consistency(
     compare = score(targets, runs.trained, metric)
     trained = runs()
     outcomes = {(m.name, n): runs(m.tableau, n) for m in chosen for n in counts}
-    best = max(chosen, key=lambda method: method.order)
-    limit = outcomes[best.name, counts[-1]]
-    found = _compared(chosen, outcomes, trained, limit, compare)
+    found = _compared(chosen, outcomes, trained, compare)
+    best = _best(chosen).name
+    limit = outcomes[best, counts[-1]]
     return ConsistencyReport(
         trained_with=method_names(runs.layers),
         weights=runs.weights,
         recalibration_shift=relative_distance(trained, runs.trained) if runs.recalibrates else None,
         runs=tuple(found.values()),
-        limit=found[best.name, counts[-1]],
-        limit_error=relative_distance(outcomes[best.name, counts[-2]], limit),
+        limit=found[best, counts[-1]],
+        limit_error=relative_distance(outcomes[best, counts[-2]], limit),
         distance=relative_distance(trained, limit),
         metric=None if compare is None else compare.name,
         accuracy=None if compare is None else compare(trained),
-        accuracy_at_limit=None if compare is None else compare(limit),
-        tolerance=tolerances[0],
-        accuracy_tolerance=tolerances[1],
+        accuracy_at_limit=found[best, counts[-1]].score,
+        tolerance=tolerance,
+        accuracy_tolerance=accuracy_tolerance,
     )
 
 
+def _best(methods: Sequence[Method]) -> Method:
+    """The one for the limit."""
+    return max(methods, key=lambda method: method.order)
+
+
 def _compared(
-    methods: Sequence[Method], outcomes: Outcomes, trained: Any, limit: Any, compare: Any
+    methods: Sequence[Method], outcomes: Outcomes, trained: Any, compare: Any
 ) -> dict[tuple[str, int], Run]:
     """What each run says, by method and substeps."""
+    limit = outcomes[_best(methods).name, max(count for _, count in outcomes)]
     orders = {method.name: method.order for method in methods}
     return {
         (name, count): Run(

@@ -90,7 +90,7 @@ class ConsistencyReport:
 
     @property
     def verdict(self) -> str:
-        """ "behaves like an ODE", "relies on its own steps", or "limit not resolved"."""
+        """One of "behaves like an ODE", "relies on its own steps" and "limit not resolved"."""
         if not self.is_resolved:
             return UNRESOLVED
         lost = self.accuracy_lost

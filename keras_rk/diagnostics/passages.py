@@ -97,7 +97,8 @@ def _watching(layer: keras.layers.Layer, calls: dict[int, _Call]) -> Iterator[No
         further = {key: value for key, value in kwargs.items() if key != "inputs_mask"}
         if carried is not None:
             further["mask"] = carried
-        calls.setdefault(id(layer), _Call(inputs, args, further))
+        if id(layer) not in calls and _has_values(inputs):
+            calls[id(layer)] = _Call(inputs, args, further)
         return original(inputs, *args, mask=mask, training=training, **kwargs)
 
     vars(layer)["call"] = call
@@ -105,6 +106,15 @@ def _watching(layer: keras.layers.Layer, calls: dict[int, _Call]) -> Iterator[No
         yield
     finally:
         del vars(layer)["call"]
+
+
+def _has_values(x: Any) -> bool:
+    """Whether a tensor is no symbol, as it is in a loop that a backend traces."""
+    try:
+        ops.convert_to_numpy(x)
+    except Exception:  # each backend has its own
+        return False
+    return True
 
 
 def _of_layer(layer: MethodLayer, call: _Call) -> Iterator[Passage]:
