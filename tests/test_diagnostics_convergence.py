@@ -15,11 +15,10 @@ Y = normal(64, 3)
 
 
 def network(activation, tableau="euler"):
-    initializer = keras.initializers.RandomNormal(stddev=1.0, seed=1)
-    f = keras.layers.Dense(
-        3, activation=activation, kernel_initializer=initializer, bias_initializer=initializer
-    )
-    return sequential(RKResidual(f, tableau, 1.0, steps=2), size=3)
+    f = keras.layers.Dense(3, activation=activation)
+    model = sequential(RKResidual(f, tableau, 1.0, steps=2), size=3)
+    model.set_weights([normal(3, 3, seed=27), normal(3, seed=127)])
+    return model
 
 
 def order(model, data, *args, **kwargs):
@@ -28,16 +27,16 @@ def order(model, data, *args, **kwargs):
 
 @pytest.mark.parametrize(
     "tableau, substeps, p",
-    [("euler", (8, 16, 32), 1), ("heun2", (4, 8, 16), 2), ("rk4", (1, 2, 4, 16), 4)],
+    [("euler", (8, 16, 32), 1), ("heun2", (4, 8, 16), 2), ("rk4", (2, 4, 16), 4)],
 )
 def test_smooth_activations_show_the_order(tableau, substeps, p):
     report = order(network("tanh"), Y, tableau, substeps=substeps)
     assert (report.method, report.order) == (tableau, p)
     assert report.fit == pytest.approx(p, abs=0.15)
-    assert report.orders[:2] == pytest.approx((p, p), abs=0.2)
+    assert report.orders[0] == pytest.approx(p, abs=0.15)
     if p == 4:  # at 16 substeps there is nothing but round-off
-        assert report.distances[3] < 4 * report.floor
-        assert report.orders[2] is None
+        assert report.distances[2] < 4 * report.floor
+        assert report.orders[1] is None
 
 
 def test_with_relu_rk4_shows_about_two(tmp_path):
