@@ -50,13 +50,15 @@ def test_with_relu_rk4_shows_about_two(tmp_path):
     assert lines[0].startswith(("Observed order: 1.", "Observed order: 2."))
     assert lines[1] == "  method  rk4 (order 4 for smooth f)"
     assert lines[2].startswith("  limit   cooper_verner8, 64 substeps, known to ")
-    assert len(lines) == 9
+    assert lines[3] == "  weights piecewise constant in depth"
+    assert len(lines) == 10
 
 
 def test_interpolated_weights_show_two_at_most():
     options = {"substeps": (1, 2, 4), "reference": "rk4", "weights": "interpolated"}
     report = order(discretisation(4), Y[:, :2], "rk4", **options)
     assert report.fit == pytest.approx(2, abs=0.5)
+    assert report.weights == "interpolated"
 
 
 def test_nothing_left_to_fit(tmp_path):

@@ -36,6 +36,8 @@ class OrderReport:
             four times that do not count.
         fit: the order by least squares over all distances that count; None with fewer than two.
         reference: the method that the limit was computed with.
+        weights: what became of weights between blocks, "piecewise_constant" or "interpolated";
+            interpolated ones show order 2 at most.
     """
 
     method: str
@@ -46,6 +48,7 @@ class OrderReport:
     floor: float
     fit: float | None
     reference: str
+    weights: str
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON; numbers that are not finite are None."""
@@ -59,6 +62,7 @@ class OrderReport:
                 f"Observed order: {shown(self.fit)}",
                 f"  method  {self.method}{of_method}",
                 f"  limit   {self.reference}, known to {shown(self.floor)}",
+                f"  weights {self.weights.replace('_', ' ')} in depth",
                 "",
                 table(["substeps", "to limit", "order"], list(rows)),
             ]
@@ -167,6 +171,7 @@ def observed_order(
         floor=floor,
         fit=_slope(counts, distances, floor),
         reference=f"{limit_method.name}, {4 * counts[-1]} substeps",
+        weights=runs.weights,
     )
 
 
