@@ -102,9 +102,6 @@ def stability_function(tableau: Any) -> StabilityFunction:
     '2.7853 2.8284'
     >>> R(-1.0)
     0.375
-
-    Reference:
-        - E. Hairer, G. Wanner, Solving Ordinary Differential Equations II
     """
     tableau = as_tableau(tableau)
     _check_explicit_numbers(tableau)
