@@ -94,10 +94,11 @@ def mean_of(targets, outputs):
     return np.mean(outputs)
 
 
-def test_without_recalibration():
+def test_without_recalibration(capsys):
     report = consistency(normalized_network(depth=2), Y, methods=["euler"], recalibrate=False)
     assert report.recalibration_shift is None
     assert report.runs[0].to_trained == 0
+    assert capsys.readouterr().out == ""  # verbose=0
 
 
 def test_the_limit_is_of_the_method_of_highest_order():
@@ -220,8 +221,6 @@ def test_what_a_reader_sees(tmp_path, capsys):
     assert report.plot(axes) is axes.figure
     assert len(axes.lines) == 3
     assert len(report.plot().axes) == 2
-    ode_consistency(coarse_rotation(), y, methods=["rk4"], substeps=(1, 2), verbose=0)
-    assert capsys.readouterr().out == ""
 
 
 def returning_states():
