@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from keras_rk import (
         checker,
         coefficients,
+        diagnostics,
         layers,
         order_conditions,
         rooted_trees,
+        stability,
         tableaux,
     )
     from keras_rk.checker import CheckReport, check
@@ -37,10 +39,12 @@ __all__ = [
     "check",
     "checker",
     "coefficients",
+    "diagnostics",
     "layers",
     "order_conditions",
     "recalibrate",
     "rooted_trees",
+    "stability",
     "tableaux",
     "with_method",
 ]
@@ -54,7 +58,7 @@ _HOME = {
     "recalibrate": "recalibration",
     "with_method": "method_replacement",
 }
-_NEED_KERAS = ("RKMonitor", "recalibrate", "with_method")
+_NEED_KERAS = ("RKMonitor", "diagnostics", "recalibrate", "with_method")
 
 
 def __getattr__(name: str) -> Any:

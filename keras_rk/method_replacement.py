@@ -93,8 +93,8 @@ def with_method(
     tableau = None if tableau is None else as_tableau(tableau)
     change = _Change(tableau, dt, positive_integer("substeps", 1 if substeps is None else substeps))
     classes = {type(layer).__name__: type(layer) for layer in inner_layers(model, templates=True)}
-    config = _configuration(model)
-    entries = list(_entries(config, classes))
+    config = model_configuration(model)
+    entries = list(method_configurations(config, classes))
     names = _chosen(model, entries, blocks)
     if change.is_any and not names:
         raise ValueError(
@@ -166,7 +166,7 @@ def _has_choice(tableau: Tableau) -> bool:
     return not tableau.is_explicit or entries_of(stage_plan(tableau, 1, "float32")).free > 0
 
 
-def _configuration(model: keras.layers.Layer) -> dict[str, Any]:
+def model_configuration(model: keras.layers.Layer) -> dict[str, Any]:
     """What Keras makes the model from, without how it was compiled."""
     try:
         config = deepcopy(keras.saving.serialize_keras_object(model))
@@ -189,14 +189,14 @@ def _forget_compilation(config: Any) -> None:
         _forget_compilation(value)
 
 
-def _entries(config: Any, classes: dict[str, type]) -> Iterator[dict[str, Any]]:
+def method_configurations(config: Any, classes: dict[str, type]) -> Iterator[dict[str, Any]]:
     """The configurations of the Runge-Kutta layers in that of a model."""
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         kind = classes.get(config.get("class_name", ""))
         if kind is not None and issubclass(kind, MethodLayer):
             yield config["config"]
     for value in _values(config):
-        yield from _entries(value, classes)
+        yield from method_configurations(value, classes)
 
 
 def _values(config: Any) -> list[Any]:

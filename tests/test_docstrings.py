@@ -13,7 +13,7 @@ import keras_rk
 
 from .conftest import has_backend
 
-USE_KERAS = ("layers", "inner_layers", "method_replacement", "monitor")
+USE_KERAS = ("diagnostics", "layers", "inner_layers", "method_replacement", "monitor")
 USE_KERAS += ("recalibration", "weight_transfer")
 MODULES = [
     module.name
@@ -34,7 +34,7 @@ def test_examples_in_docstrings(name):
 
 def test_the_public_classes_and_functions_have_examples():
     finder = doctest.DocTestFinder()
-    public = ("checker", "tableau", "rooted_trees", "order_conditions")
+    public = ("checker", "tableau", "rooted_trees", "order_conditions", "stability")
     with_examples = [
         name
         for name in public

@@ -41,6 +41,7 @@ LOADED = f"; import sys; print([m for m in {HEAVY} if m in sys.modules])"
         "from keras_rk import tableaux; tableaux.names()",
         "import keras_rk; assert keras_rk.check('rk4', order=4)",
         "import keras_rk; assert keras_rk.check('rk8', order=8)",
+        "import keras_rk; keras_rk.stability.stability_function('rk4').coefficients",
     ],
 )
 def test_the_exact_side_imports_nothing_heavy(code):
@@ -78,7 +79,8 @@ def test_a_stack_is_trained_without_importing_tensorflow(layer):
 
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
-    if name in ("layers", "RKMonitor", "recalibrate", "with_method") and not has_backend():
+    needs = ("diagnostics", "layers", "RKMonitor", "recalibrate", "with_method")
+    if name in needs and not has_backend():
         pytest.skip("Keras or its backend is missing")
     assert getattr(keras_rk, name) is not None
     assert name in dir(keras_rk)
@@ -103,7 +105,7 @@ def test_without_keras_or_a_backend_layers_say_what_to_install(missing):
     assert missing in printed.split("Importing Keras failed with: ")[1]
 
 
-@pytest.mark.parametrize("name", ["RKMonitor", "recalibrate", "with_method"])
+@pytest.mark.parametrize("name", ["RKMonitor", "diagnostics", "recalibrate", "with_method"])
 def test_what_needs_keras_says_so(name):
     code = (
         "import sys; sys.modules['keras'] = None\n"

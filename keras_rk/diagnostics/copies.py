@@ -1,0 +1,25 @@
+"""A model made again with changes that `with_method` does not make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_rk.inner_layers import inner_layers
+from keras_rk.layers.copies import made_from
+from keras_rk.method_replacement import method_configurations, model_configuration
+
+
+def made_again(model: keras.Model, change: Callable[[dict[str, Any]], None]) -> keras.Model:
+    """A model from the configuration of another one, with initial weights.
+
+    Args:
+        change: changes the configuration of a Runge-Kutta layer, in place.
+    """
+    classes = {type(layer).__name__: type(layer) for layer in inner_layers(model, templates=True)}
+    config = model_configuration(model)
+    for entry in method_configurations(config, classes):
+        change(entry)
+    return made_from(config, classes)

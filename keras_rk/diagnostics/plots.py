@@ -1,0 +1,67 @@
+"""What the pictures of the reports share. Matplotlib is imported when the first one is drawn."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
+    """Draws panels side by side.
+
+    Args:
+        target: a path, to which the picture is written; Matplotlib axes, into which the first
+            panel is drawn; None for a new figure.
+        painters: what draws each panel into axes.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    if target is not None and not isinstance(target, (str, os.PathLike)):
+        if not hasattr(target, "plot"):
+            raise ValueError(
+                "A picture goes to a path or into Matplotlib axes. "
+                f"Received: {target!r} (of type {type(target).__name__})."
+            )
+        painters[0](target)
+        return target.figure
+    figure = _figure()(figsize=(5 * len(painters), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(painters), squeeze=False)[0]
+    for axes, paint in zip(panels, painters, strict=True):
+        paint(axes)
+    if target is not None:
+        figure.savefig(target, dpi=150)
+    return figure
+
+
+def _figure() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
+            f"Importing it failed with: {error}"
+        ) from error
+    return Figure
+
+
+def positive(xs: Sequence[Any], ys: Sequence[float | None]) -> tuple[list, list]:
+    """The points that logarithmic axes can show."""
+    pairs = [(x, y) for x, y in zip(xs, ys, strict=True) if y and y > 0 and math.isfinite(y)]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def powers_of_two(axes: Any, substeps: Sequence[int]) -> None:
+    """A logarithmic axis with a tick for each number of substeps."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(substeps), [str(n) for n in substeps])
+    axes.set_xlim(min(substeps) / 1.2, max(substeps) * 1.2)
+    axes.set_xlabel("substeps")
+
+
+def blocks(axes: Any) -> None:
+    """An axis with whole numbers."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("block")

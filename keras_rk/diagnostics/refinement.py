@@ -1,0 +1,118 @@
+"""The same trained network with another method and smaller steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rk.diagnostics.arguments import outermost_layers
+from keras_rk.diagnostics.copies import made_again
+from keras_rk.inner_layers import method_layers, numbers
+from keras_rk.layers import RKStack
+from keras_rk.layers.arguments import block_step_sizes
+from keras_rk.method_replacement import divided, with_method
+
+
+def refined(model: keras.Model, tableau: Any, substeps: int, weights: str) -> keras.Model:
+    """A copy of a model that integrates with steps of dt / substeps.
+
+    Args:
+        tableau: the method; None for that of each layer.
+        weights: what becomes of the weights of an `RKStack`. `"piecewise_constant"`: each block
+            keeps its own for all of its substeps. `"interpolated"`: see `interpolated`.
+    """
+    if weights == "piecewise_constant":
+        return with_method(model, tableau, substeps=substeps)
+    single = [x.name for x in method_layers(model) if not isinstance(x, RKStack)]
+    new = with_method(model, tableau)
+    if substeps == 1:
+        return new
+    if single:
+        new = with_method(new, substeps=substeps, blocks=single)
+    return interpolated(new, substeps)
+
+
+def check_interpolable(model: keras.Model) -> None:
+    """Refuses stacks of which no depth between two blocks can be made."""
+    layers = method_layers(model, templates=True)
+    stacks = [layer for layer in layers if isinstance(layer, RKStack)]
+    if stacks and len(layers) > len(outermost_layers(model)):
+        raise ValueError(
+            "Weights can be interpolated in an RKStack only where no Runge-Kutta layer is inside "
+            "another one; take `weights='piecewise_constant'`. "
+            f"Received: model {model.name!r} with {[layer.name for layer in layers]}."
+        )
+    for stack in stacks:
+        if stack.after is not None:
+            raise ValueError(
+                "A layer `after` each block acts at certain depths, once for each block, so that "
+                "there are no blocks between two others; take `weights='piecewise_constant'`. "
+                f"Received: stack {stack.name!r} with `after` {stack.after.name!r}."
+            )
+
+
+def interpolated(model: keras.Model, parts: int) -> keras.Model:
+    """A copy in which each block of an `RKStack` becomes several, with weights in between.
+
+    The weights of a block live at the middle of its part of the depth, and in between they are
+    linear in depth:
+
+        theta(s_n) = theta_n,    s_n = |dt_0| + ... + |dt_(n-1)| + |dt_n| / 2
+
+    before s_0 and after the last one they are constant. Each of the new blocks gets theta at its
+    own middle.
+    """
+
+    def change(config: dict[str, Any]) -> None:
+        if "depth" in config:
+            given = block_step_sizes(config["dt"], config["depth"])[0]
+            dts = given if isinstance(given, tuple) else (given,) * config["depth"]
+            config["dt"] = [divided(dt, parts) for dt in dts for _ in range(parts)]
+            config["depth"] *= parts
+
+    new = made_again(model, change)
+    refine: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
+    for layer in method_layers(model):
+        if isinstance(layer, RKStack):
+            refine.update(_refinements(layer, parts))
+    for one, other in zip(model.variables, new.variables, strict=True):
+        other.assign(refine.get(id(one), np.asarray)(numbers(one)))
+    return new
+
+
+def _refinements(stack: RKStack, parts: int) -> dict[int, Callable[[np.ndarray], np.ndarray]]:
+    """What makes the values for the new blocks, by the `id` of each stacked variable."""
+    sizes = np.abs(stack.step_sizes).reshape(stack.depth, -1).mean(axis=1)
+    finer = np.repeat(sizes / parts, parts)
+    sites, points = np.cumsum(sizes) - sizes / 2, np.cumsum(finer) - finer / 2
+    statistics = [] if stack.statistics is None else stack.statistics.weights
+    in_depth = [*(v for part in stack._parts for v in part.variables), *statistics]
+    states = {id(v) for v in in_depth}
+
+    def of(variable: keras.Variable) -> Callable[[np.ndarray], np.ndarray]:
+        is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
+        if id(variable) in states and is_float and stack.depth > 1:
+            return lambda values: linear(values, sites, points)
+        return lambda values: np.repeat(values, parts, axis=0)
+
+    return {id(v): of(v) for v in [*in_depth, *stack.block_weights]}
+
+
+def linear(values: np.ndarray, sites: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Linear interpolation along the first axis, constant beyond the ends.
+
+    >>> linear(np.array([[0.0], [10.0]]), np.array([0.5, 1.5]), np.array([0.0, 1.0, 1.25]))[:, 0]
+    array([0. , 5. , 7.5])
+
+    Args:
+        values: shape `(sites, ...)`.
+        sites: where they are, increasing; at least two.
+        points: where values are wanted.
+    """
+    upper = np.clip(np.searchsorted(sites, points), 1, len(sites) - 1)
+    share = (points - sites[upper - 1]) / (sites[upper] - sites[upper - 1])
+    share = np.clip(share, 0, 1).reshape(-1, *[1] * (values.ndim - 1))
+    return ((1 - share) * values[upper - 1] + share * values[upper]).astype(values.dtype)

@@ -1,0 +1,277 @@
+"""ode_consistency: networks of which it is known whether they are ODEs."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk import Tableau, TableauError, recalibrate, with_method
+from keras_rk.diagnostics import ode_consistency
+from keras_rk.layers import RKResidual, RKStack
+from tests.diagnosed_networks import (
+    circle,
+    coarse_rotation,
+    discretisation,
+    flow,
+    head_of,
+    normalized_network,
+    sequential,
+    smooth_field,
+)
+from tests.keras_helpers import dense, normal
+
+Y = 2 * normal(200, 2)
+
+
+def consistency(model, data, *args, **kwargs):
+    options = {"methods": ["rk4"], "substeps": (1, 2), "verbose": 0, **kwargs}
+    return ode_consistency(model, data, *args, **options)
+
+
+@pytest.mark.parametrize("weights", ["piecewise_constant", "interpolated"])
+def test_a_fine_discretisation_of_a_smooth_field_loses_nothing(weights):
+    exact = flow(smooth_field, Y)
+    targets = (head_of(exact) > 0.5).astype(int)
+    report = consistency(discretisation(64), Y, targets, substeps=(2, 4), weights=weights)
+    assert report.verdict == "behaves like an ODE"
+    assert report.accuracy >= 0.98
+    assert abs(report.accuracy_lost) <= 0.01
+    assert 1e-4 < report.distance < 0.02
+    assert report.limit_error < 1e-4
+    assert report.trained_with == "euler"
+    assert report.recalibration_shift is None
+
+
+def test_a_coarse_network_that_relies_on_its_own_step_loses_much():
+    y = circle(400)
+    report = consistency(coarse_rotation(), y, (y[:, 0] < 0).astype(int), substeps=(8, 16))
+    assert report.verdict == "relies on its own steps"
+    assert report.accuracy == 1
+    # Euler's method turns by 180 degrees, the flow by 3 sqrt(3) radians
+    assert report.accuracy_at_limit == pytest.approx(2 - 3 * 3**0.5 / np.pi, abs=0.01)
+    assert report.accuracy_lost == report.accuracy - report.accuracy_at_limit > 0.6
+    assert report.distance > 0.5
+    assert report.is_resolved
+    assert report.limit_error < 1e-3
+
+
+def test_convergence_alone_says_nothing():
+    y = circle(100)
+    report = consistency(coarse_rotation(), y, substeps=(4, 8, 16))
+    distances = [run.to_limit for run in report.runs]
+    assert distances[0] > 8 * distances[1] > distances[2] == 0
+    assert report.verdict == "relies on its own steps"
+    assert report.accuracy is None
+    assert report.accuracy_lost is None
+
+
+def test_runs_are_those_of_with_method_and_recalibrate():
+    model = normalized_network()
+    before = model.get_weights()
+    report = consistency(model, Y, methods=["heun2"], batch_size=len(Y), metric=mean_of, targets=0)
+    by_hand = []
+    for changes in ({}, {"tableau": "heun2"}, {"tableau": "heun2", "substeps": 2}):
+        other = with_method(model, **changes)
+        recalibrate(other, Y, batch_size=len(Y), verbose=0)
+        by_hand.append(other.predict(Y, verbose=0))
+    scores = [report.accuracy, *(run.score for run in report.runs)]
+    np.testing.assert_allclose(scores, [y.mean() for y in by_hand], rtol=1e-4, atol=1e-6)
+    shift = np.linalg.norm(by_hand[0] - model.predict(Y, verbose=0)) / np.linalg.norm(
+        model.predict(Y, verbose=0)
+    )
+    assert report.recalibration_shift == pytest.approx(shift, rel=1e-2)
+    assert shift > 5e-3
+    distance = np.linalg.norm(by_hand[0] - by_hand[2]) / np.linalg.norm(by_hand[2])
+    assert report.distance == pytest.approx(distance, rel=1e-3)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def mean_of(targets, outputs):
+    return np.mean(outputs)
+
+
+def test_without_recalibration(capsys):
+    report = consistency(normalized_network(depth=2), Y, methods=["euler"], recalibrate=False)
+    assert report.recalibration_shift is None
+    assert report.runs[0].to_trained == 0
+    assert capsys.readouterr().out == ""  # verbose=0
+
+
+def test_the_limit_is_of_the_method_of_highest_order():
+    model = sequential(RKResidual(dense(2), "heun2", 0.5))
+    own = Tableau([[], ["1/2"]], [0, 1])
+    report = consistency(model, Y, methods=["bogacki_shampine32", own], substeps=(1, 2))
+    assert (report.limit.method, report.limit.substeps) == ("bogacki_shampine32", 2)
+    assert [(run.method, run.order) for run in report.runs[::2]] == [
+        ("bogacki_shampine32", 3),
+        ("2 stages", 2),
+    ]
+
+
+@keras.saving.register_keras_serializable(package="keras_rk_tests")
+class Square(keras.layers.Layer):
+    """y' = y^2 is infinite at the time 1/y."""
+
+    def call(self, y):
+        return ops.square(y)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("start", [3.0, -0.3])
+def test_a_limit_that_is_not_finite_is_reported(start, tmp_path):
+    y = np.full((8, 1), start, "float32")
+    model = sequential(RKResidual(Square(), "euler", 2.0, steps=2), size=1)
+    report = consistency(model, y, y, substeps=(32, 64))
+    if start < 0:
+        assert report.is_resolved
+        assert report.limit_error < 1e-3
+        return
+    assert report.verdict == "limit not resolved"
+    assert report.distance == report.limit_error == np.inf
+    assert report.to_dict()["distance"] is None
+    assert "limit not resolved" in str(report)
+    json.dumps(report.to_dict(), allow_nan=False)
+    report.plot(tmp_path / "picture.png")
+
+
+def test_a_limit_that_is_known_badly_is_no_verdict():
+    report = consistency(coarse_rotation(), circle(50), methods=["euler"], substeps=(1, 2))
+    assert np.isfinite(report.limit_error)
+    assert report.verdict == "limit not resolved"
+
+
+def test_tolerances_decide():
+    report = consistency(discretisation(8), Y[:50], tolerance=0.5)
+    assert report.verdict == "behaves like an ODE"
+    assert replace(report, tolerance=0.0).verdict == "relies on its own steps"
+
+
+def test_losing_accuracy_counts_beside_a_small_distance():
+    y = circle(200)
+    model = coarse_rotation(speed=0.6, steps=2)
+    targets = (model.predict(y, verbose=0) > 0.5).astype(int)
+    report = consistency(model, y, targets, tolerance=0.5)
+    assert report.verdict == "relies on its own steps"
+    assert replace(report, accuracy_tolerance=0.1).verdict == "behaves like an ODE"
+
+
+def several_outputs():
+    x = keras.Input((2,))
+    y = RKResidual(dense(2), "heun2", 0.5)(x)
+    return keras.Model(x, {"a": y, "b": keras.layers.Dense(3)(y)})
+
+
+def nested():
+    return sequential(sequential(RKStack(dense(2), 2, "heun2", 0.5)), keras.layers.Dense(1))
+
+
+@pytest.mark.parametrize("make", [several_outputs, nested])
+def test_other_models(make):
+    report = consistency(make(), Y)
+    assert report.verdict == "behaves like an ODE"
+    assert 0 < report.distance < 0.05
+
+
+def test_datasets_are_read_again_and_again():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, place):
+            return Y[100 * place : 100 * place + 100], np.zeros(100)
+
+    model = discretisation(4)
+    one = consistency(model, Batches())
+    other = consistency(model, Y)
+    assert one.distance == pytest.approx(other.distance, rel=1e-4)
+
+
+def test_what_a_reader_sees(tmp_path, capsys):
+    from matplotlib.figure import Figure
+
+    y = circle(50)
+    targets = (y[:, 0] < 0).astype(int)
+    report = ode_consistency(
+        coarse_rotation(), y, targets, methods=["euler", "rk4"], substeps=(1, 2), verbose=1
+    )
+    assert "5/5" in capsys.readouterr().out
+    text = str(report)
+    assert text.startswith("ODE consistency: relies on its own steps\n  trained with       euler\n")
+    assert "1 trained," in text
+    assert [line.split()[:3] for line in text.splitlines()[-4:]] == [
+        ["euler", "1", "1"],
+        ["euler", "1", "2"],
+        ["rk4", "4", "1"],
+        ["rk4", "4", "2"],
+    ]
+    data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert data["verdict"] == report.verdict
+    assert data["accuracy_lost"] == report.accuracy_lost
+    assert data["runs"][3]["to_limit"] == 0
+    report.plot(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1000
+    axes = Figure().subplots()
+    assert report.plot(axes) is axes.figure
+    assert len(axes.lines) == 3
+    assert len(report.plot().axes) == 2
+
+
+def returning_states():
+    return sequential(RKResidual(dense(2), return_states=True))
+
+
+def with_after():
+    return sequential(RKStack(dense(2), 2, after=keras.layers.BatchNormalization()))
+
+
+def stack_in_residual():
+    return sequential(RKResidual(RKStack(dense(2), 2)))
+
+
+@pytest.mark.parametrize(
+    "make, arguments, match",
+    [
+        (lambda: sequential(dense(2)), {}, r"RKResidual or an RKStack\. Received: model"),
+        (lambda: keras.Sequential([RKResidual(dense(2))]), {}, "that is built"),
+        (lambda: RKResidual(dense(2)), {}, "single layer into `keras.Sequential`"),
+        (discretisation, {"substeps": (1,)}, r"at least two integers.*\(1,\)"),
+        (discretisation, {"substeps": (2, 1)}, r"larger than the one before.*\(2, 1\)"),
+        (discretisation, {"substeps": (0, 1)}, "at least 1. Received: substeps=0"),
+        (discretisation, {"substeps": (1, 2.5)}, "substeps=2.5"),
+        (discretisation, {"substeps": 4}, "at least two integers.*substeps=4"),
+        (discretisation, {"methods": []}, "at least one method"),
+        (discretisation, {"methods": ["rk4", "rk4"]}, "name of its own"),
+        (discretisation, {"weights": "linear"}, "`weights` must be one of: 'piecewise_constant'"),
+        (discretisation, {"recalibrate": 1}, "`recalibrate` must be True or False"),
+        (discretisation, {"tolerance": -1}, "`tolerance` must be a finite number"),
+        (discretisation, {"targets": [0, 1]}, r"one target for each sample.*\(2,\)"),
+        (discretisation, {"metric": mean_of}, "targets=None"),
+        (discretisation, {"metric": "accuracy", "targets": 0}, "function of targets and outputs"),
+        (several_outputs, {"targets": Y}, "several outputs needs a `metric`"),
+        (returning_states, {}, r"`return_states`.*\(5, 2, 2\).*\(5, 3, 2\)"),
+        (with_after, {"weights": "interpolated"}, "once for each block.*with `after`"),
+        (stack_in_residual, {"weights": "interpolated"}, "inside another one"),
+    ],
+)
+def test_refusals(make, arguments, match):
+    model = make() if make is not discretisation else discretisation(2)
+    options = {"methods": ["euler"], "substeps": (1, 2), "verbose": 0, **arguments}
+    with pytest.raises(ValueError, match=match):
+        ode_consistency(model, Y[:5], **options)
+
+
+def test_unknown_methods():
+    with pytest.raises(TableauError, match="no_such_method"):
+        ode_consistency(discretisation(2), Y, methods=["no_such_method"])
+
+
+def test_data_that_can_be_read_once():
+    with pytest.raises(ValueError, match=r"read once for each run.*generator"):
+        ode_consistency(discretisation(2), (y for y in [Y]), verbose=0)

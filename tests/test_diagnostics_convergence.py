@@ -1,0 +1,94 @@
+"""observed_order: p for smooth f, about 2 at most for f with kinks."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rk.diagnostics import observed_order
+from keras_rk.layers import RKResidual, RKStack
+from tests.diagnosed_networks import discretisation, sequential
+from tests.keras_helpers import dense, normal
+
+Y = normal(64, 3)
+
+
+def network(activation, tableau="euler"):
+    f = keras.layers.Dense(3, activation=activation)
+    model = sequential(RKResidual(f, tableau, 1.0, steps=2), size=3)
+    model.set_weights([normal(3, 3, seed=27), normal(3, seed=127)])
+    return model
+
+
+def order(model, data, *args, **kwargs):
+    return observed_order(model, data, *args, verbose=0, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "tableau, substeps, p",
+    [("euler", (8, 16, 32), 1), ("heun2", (4, 8, 16), 2), ("rk4", (2, 4, 16), 4)],
+)
+def test_smooth_activations_show_the_order(tableau, substeps, p):
+    report = order(network("tanh"), Y, tableau, substeps=substeps)
+    assert (report.method, report.order) == (tableau, p)
+    assert report.fit == pytest.approx(p, abs=0.15)
+    assert report.orders[0] == pytest.approx(p, abs=0.15)
+    if p == 4:  # at 16 substeps there is nothing but round-off
+        assert report.distances[2] < 4 * report.floor
+        assert report.orders[1] is None
+
+
+def test_with_relu_rk4_shows_about_two(tmp_path):
+    report = order(network("relu", "rk4"), Y, substeps=(2, 4, 8, 16))
+    assert (report.method, report.order) == ("rk4", 4)
+    assert 1.5 < report.fit < 2.5
+    json.dumps(report.to_dict(), allow_nan=False)
+    report.plot(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1000
+    lines = str(report).splitlines()
+    assert lines[0].startswith(("Observed order: 1.", "Observed order: 2."))
+    assert lines[1] == "  method  rk4 (order 4 for smooth f)"
+    assert lines[2].startswith("  limit   cooper_verner8, 64 substeps, known to ")
+    assert lines[3] == "  weights piecewise constant in depth"
+    assert len(lines) == 10
+
+
+def test_interpolated_weights_show_two_at_most():
+    options = {"substeps": (1, 2, 4), "reference": "rk4", "weights": "interpolated"}
+    report = order(discretisation(4), Y[:, :2], "rk4", **options)
+    assert report.fit == pytest.approx(2, abs=0.5)
+    assert report.weights == "interpolated"
+
+
+def test_nothing_left_to_fit(tmp_path):
+    f = keras.layers.Dense(3, kernel_initializer="zeros")
+    model = sequential(RKResidual(f, "rk4"), size=3)
+    report = order(model, Y, substeps=(1, 2), reference="euler")
+    assert report.fit is None
+    assert report.orders == (None,)
+    assert "Observed order: -" in str(report)
+    report.plot(tmp_path / "picture.png")
+
+
+def test_layers_of_several_methods():
+    layers = (RKResidual(dense(3), name, 0.5) for name in ("euler", "heun2"))
+    report = order(sequential(*layers, size=3), Y, substeps=(2, 4), reference="midpoint")
+    assert (report.method, report.order) == ("euler, heun2", None)
+    assert report.fit == pytest.approx(1, abs=0.3)
+    assert report.reference == "midpoint, 16 substeps"
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"substeps": (1,)}, "at least two integers"),
+        ({"tableau": "no_such_method"}, "no_such_method"),
+        ({"reference": "no_such_method"}, "no_such_method"),
+        ({"weights": "smooth"}, "`weights` must be one of"),
+    ],
+)
+def test_refusals(arguments, match):
+    model = sequential(RKStack(keras.layers.Dense(2), 2))
+    with pytest.raises(ValueError, match=match):
+        order(model, np.ones((2, 2)), **arguments)

@@ -1,0 +1,128 @@
+"""local_error: what an embedded pair says about each block, computed by hand."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rk import Tableau, tableaux
+from keras_rk.diagnostics import local_error
+from keras_rk.layers import RKResidual, RKStack
+from tests.diagnosed_networks import sequential
+from tests.keras_helpers import dense, normal, numpy, unrolled
+
+Y = normal(20, 3)
+PAIR = Tableau([[], [1]], ["1/2", "1/2"], b_hat=[1, 0], name="heun_euler21")
+
+
+def by_hand(tableau, dt, W, b, y):
+    """dt * sum_i (b_i - b_hat_i) k_i for tanh(y W + b)."""
+    k = []
+    for row in tableau.A:
+        stage = sum((float(a) * ki for a, ki in zip(row, k, strict=False)), 0 * y)
+        k.append(np.tanh((y + dt * stage) @ W + b))
+    differences = zip(tableau.b, tableau.b_hat, k, strict=True)
+    return dt * sum(float(x - x_hat) * ki for x, x_hat, ki in differences)
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(x)))
+
+
+def errors(model, data, *args, **kwargs):
+    return local_error(model, data, *args, verbose=0, **kwargs)
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+@pytest.mark.parametrize("pair", [PAIR, tableaux.get("bogacki_shampine32")])
+def test_each_block_of_a_stack(pair, batch_size):
+    dts = [0.5, 1.0, -0.25]
+    stack = RKStack(dense(3), 3, "euler", dts, name="stack", seed=1)
+    model = sequential(stack, size=3)
+    report = errors(model, Y, pair, batch_size=batch_size)
+    y = Y.astype("float64")
+    for block, (W, b) in enumerate(zip(*map(numpy, stack.weights), strict=True)):
+        found = report.blocks[block]
+        assert (found.layer, found.block, found.method) == ("stack", block, pair.name)
+        assert found.dt == dts[block]
+        assert found.error == pytest.approx(rms(by_hand(pair, dts[block], W, b, y)), rel=1e-3)
+        y = unrolled(lambda y, W=W, b=b: np.tanh(y @ W + b), y, pair, dts[block])
+
+
+def test_several_steps_count_as_their_mean():
+    model = sequential(RKResidual(dense(3), PAIR, 0.5, steps=3, name="block"), size=3)
+    W, b = map(numpy, model.weights)
+    y, expected = Y.astype("float64"), []
+    for _ in range(3):
+        expected.append(rms(by_hand(PAIR, 0.5, W, b, y)))
+        y = unrolled(lambda y: np.tanh(y @ W + b), y, PAIR, 0.5)
+    before = model.get_weights()
+    (block,) = errors(model, Y, batch_size=20).blocks
+    assert (block.layer, block.block, block.dt) == ("block", None, 0.5)
+    assert block.error == pytest.approx(np.mean(expected), rel=1e-4)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_smaller_steps_have_smaller_errors():
+    model = sequential(RKResidual(dense(3), PAIR, 0.4), size=3)
+    half = sequential(RKResidual(dense(3), PAIR, 0.2), size=3)
+    half.set_weights(model.get_weights())
+    ratio = errors(model, Y).errors[0] / errors(half, Y).errors[0]
+    assert ratio == pytest.approx(4, rel=0.1)  # the embedded method is of order 1
+
+
+def plain():
+    return sequential(RKResidual(dense(3), "heun2", name="block"), size=3)
+
+
+def learned():
+    return sequential(RKResidual(dense(3), "heun2", 0.5, trainable_tableau=True), size=3)
+
+
+def weighted():
+    layer = RKResidual(dense(3), "dormand_prince54", 0.5, error_weight=0.1, state="shared")
+    return sequential(layer, size=3)
+
+
+def normalized():
+    f = keras.Sequential([dense(3), keras.layers.BatchNormalization()])
+    model = sequential(RKStack(f, 2, "heun2", 0.5, trainable_dt=True), size=3)
+    model(normal(8, 3), training=True)
+    return model
+
+
+def nested():
+    inner = sequential(RKResidual(RKResidual(dense(3), "euler"), "heun2"), size=3)
+    return sequential(inner, keras.layers.Dense(1), size=3)
+
+
+@pytest.mark.parametrize("make, count", [(learned, 1), (weighted, 1), (normalized, 2), (nested, 1)])
+def test_other_models(make, count, tmp_path):
+    report = errors(make(), Y, "bogacki_shampine32")
+    assert len(report.blocks) == count
+    assert np.all((report.errors > 0) & (report.errors < 0.5))
+    assert {block.method for block in report.blocks} == {"bogacki_shampine32"}
+    report.plot(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1000
+    lines = str(report).splitlines()
+    assert lines[2].split() == ["block", "method", "dt", "error"]
+    assert len(lines) == 3 + count
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["blocks"][0]["error"] == report.errors[0]
+
+
+@pytest.mark.parametrize(
+    "make, arguments, match",
+    [
+        (lambda: sequential(dense(3), size=3), {}, "RKResidual or an RKStack"),
+        (learned, {}, r"before it was trained.*layers \["),
+        (plain, {}, r"embedded pair.*layers \['block'\] without"),
+        (learned, {"tableau": "rk4"}, r"`b_hat`.*tableau 'rk4' without"),
+        (learned, {"tableau": "no_such_method"}, "no_such_method"),
+    ],
+)
+def test_refusals(make, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        errors(make(), Y, **arguments)
