@@ -128,14 +128,15 @@ def test_parameters(change, parameters):
 # ------------------------------------------------------------------------------------ training
 
 
-def fitted(network, seed, epochs):
-    """The weights after Keras's `fit`."""
+def fitted(network, seed):
+    """The weights after an epoch of Keras's `fit`, and its loss."""
     x, y, _, _ = spirals.paper_data(seed)
+    order = np.random.default_rng(seed).permutation(len(x))
     keras.utils.set_random_seed(seed)
     model = networks.build(network)
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), metrics=["accuracy"])
-    history = model.fit(spirals.batches(x, y, seed), epochs=epochs, shuffle=False, verbose=0)
-    return model.get_weights(), history.history
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    history = model.fit(x[order], y[order], batch_size=32, shuffle=False, verbose=0)
+    return model.get_weights(), history.history["loss"]
 
 
 @pytest.mark.parametrize(
@@ -150,10 +151,10 @@ def fitted(network, seed, epochs):
 def test_seeds_that_train_together_are_trained_as_fit_does(network):
     results = training.train(network, [0, 3], epochs=1)
     for seed, (record, weights) in zip((0, 3), results, strict=True):
-        expected, history = fitted(network, seed, epochs=1)
+        expected, loss = fitted(network, seed)
         for one, other in zip(weights, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=0, atol=4e-3)
-        np.testing.assert_allclose(record["history"]["loss"], history["loss"], rtol=1e-3)
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(record["history"]["loss"], loss, rtol=1e-3)
 
 
 def test_a_penalty_makes_weights_smooth_in_depth():
@@ -190,13 +191,12 @@ def test_a_run_leaves_records_weights_and_diagnoses(small, tmp_path):
                 assert records.Folder(tmp_path).weights(network, seed)
     [network] = SMALL["ode"]
     found = ode.read(records.Folder(tmp_path), network)
-    assert set(found) == {0, 1}
+    assert set(found) == {0}
     assert len(found[0]["constant"]["runs"]) == 15
     assert len(found[0]["steepness"]["blocks"]) == 2
 
     before = {file: (tmp_path / file).stat().st_mtime_ns for file in files_in(tmp_path)}
-    status, printed = call("--seeds", 2, "--jobs", 1, "--output", tmp_path)
-    assert "8 of 8 are finished" in printed
+    assert "4 of 4 are finished" in call(*options)[1]
     del before["settings.json"]
     assert before == {file: (tmp_path / file).stat().st_mtime_ns for file in before}
 
@@ -231,7 +231,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {paper!r})
 import grid, run
-networks = [grid.Network(method="euler", depth=depth) for depth in (1, 2, 3)]
+networks = [grid.Network(method="euler", depth=depth) for depth in (1, 2)]
 run.experiments = lambda quick: {{"depth": networks}}
 run.main(["--seeds", "2", "--jobs", "1", "--epochs", "1", "--output", {output!r}])
 """
@@ -248,12 +248,12 @@ def test_a_run_that_is_killed_goes_on(tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     kept = {path: path.read_bytes() for path in tmp_path.glob("records/*/seed*.json")}
-    assert 2 <= len(kept) < 6
+    assert 2 <= len(kept) < 4
     finished = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
     )
-    assert f"{len(kept)} of 6 are finished" in finished.stdout
-    assert len(list(tmp_path.glob("records/*/seed*.json"))) == 6
+    assert f"{len(kept)} of 4 are finished" in finished.stdout
+    assert len(list(tmp_path.glob("records/*/seed*.json"))) == 4
     assert kept == {path: path.read_bytes() for path in kept}
 
 
