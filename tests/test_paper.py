@@ -178,17 +178,14 @@ def test_gradients_are_recorded_for_each_block():
 
 
 def test_a_run_leaves_records_weights_and_diagnoses(small, tmp_path):
-    status, printed = call("--seeds", 2, "--jobs", 1, "--output", tmp_path)
+    options = ("--seeds", 1, "--jobs", 1, "--output", tmp_path)
+    status, printed = call(*options)
     assert status == 0
     assert "[4/4]" in printed
-    for group in SMALL.values():
-        for network in group:
-            for seed in (0, 1):
-                record = json.loads(
-                    (tmp_path / f"records/{network.name}/seed{seed}.json").read_text()
-                )
-                assert 0 <= record["test_accuracy"] <= 1
-                assert records.Folder(tmp_path).weights(network, seed)
+    for network in grid.unique(SMALL):
+        record = json.loads((tmp_path / f"records/{network.name}/seed0.json").read_text())
+        assert 0 <= record["test_accuracy"] <= 1
+        assert records.Folder(tmp_path).weights(network, 0)
     [network] = SMALL["ode"]
     found = ode.read(records.Folder(tmp_path), network)
     assert set(found) == {0}

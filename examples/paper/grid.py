@@ -127,13 +127,14 @@ def ode_networks(methods: tuple[str, ...]) -> list[Network]:
     ]
 
 
-def digits_networks(blocks: int) -> list[Network]:
+def digits_networks(
+    blocks: int, methods: tuple[str, ...] = ("standard", "euler", "heun2", "rk4")
+) -> list[Network]:
     """The same blocks for each method, and blocks for the same evaluations of F."""
-    matched = {"euler": 4 * blocks, "heun2": 2 * blocks, "rk4": blocks}
     return [
         Network("digits", method, depth, "inside", activation="relu")
-        for method, most in {"standard": 4 * blocks, **matched}.items()
-        for depth in sorted({blocks, most})
+        for method in methods
+        for depth in sorted({blocks, 4 * blocks // STAGES[method]})
     ]
 
 
@@ -154,8 +155,8 @@ def experiments(quick: bool) -> dict[str, list[Network]]:
             *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
         ],
         "construction": construction_networks((50,) if quick else (10, 25, 40, 50)),
-        "ode": ode_networks(methods[: 1 if quick else 3]),
-        "digits": digits_networks(3),
+        "ode": ode_networks(("euler",))[:2] if quick else ode_networks(methods[:3]),
+        "digits": digits_networks(1, ("euler", "rk4")) if quick else digits_networks(3),
     }
 
 
