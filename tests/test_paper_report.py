@@ -183,3 +183,12 @@ def test_a_partial_run_can_be_reported(tmp_path):
 def test_a_folder_without_networks_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="no finished networks"):
         report.main(["--results", str(tmp_path)])
+
+
+def test_the_report_can_be_written_again_from_the_packed_records(tmp_path):
+    folder_with(tmp_path / "results", falling("standard"), ("digits",))
+    report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "one")])
+    archive = tmp_path / "one/records.tar.xz"
+    report.main(["--results", str(archive), "--output", str(tmp_path / "other")])
+    for name in ("REPORT.md", "networks.csv", "records.tar.xz"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()

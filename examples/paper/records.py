@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,22 @@ class Folder:
         for file in sorted((self.path / "records").glob("*/seed*.json")):
             record = json.loads(file.read_text())
             yield Network(**record["network"]), record["seed"], record
+
+    def pack(self, file: Path) -> None:
+        """Writes all but the weights to an archive, the same bytes for the same records."""
+
+        def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+            member.mtime = member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            return member
+
+        with replacing(file) as temporary, tarfile.open(temporary, "w:xz") as archive:
+            for path in sorted(self.path.rglob("*.json")):
+                archive.add(path, path.relative_to(self.path), filter=anonymous)
+
+
+def unpacked(file: Path, path: Path) -> Folder:
+    """A folder at `path` with what `Folder.pack` wrote."""
+    with tarfile.open(file) as archive:
+        archive.extractall(path, filter="data")
+    return Folder(path)

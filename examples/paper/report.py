@@ -2,9 +2,11 @@
 
     python examples/paper/report.py                        from paper-results, into this folder
     python examples/paper/report.py --results FOLDER --output FOLDER
+    python examples/paper/report.py --results examples/paper/records.tar.xz
 
-It writes REPORT.md, its figures in images/, and networks.csv with a line for each trained network.
-What is not finished yet is left out.
+It writes REPORT.md, its figures in images/, networks.csv with a line for each trained network, and
+records.tar.xz with all records, from which it can be written again. What is not finished yet is
+left out.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from figures import draw_all
 from grid import EXPERIMENTS
 from oddities import fifth_figure, third_figure
 from questions import comparisons, table
-from records import Folder, replacing
+from records import Folder, replacing, unpacked
 from results import Results, epochs_to_99
 from significance import LEVEL
 
@@ -64,6 +67,7 @@ def write_report(results: Results, output: Path) -> None:
     ]
     draw_all(results, output / "images")
     write_networks(results, output / "networks.csv")
+    results.folder.pack(output / "records.tar.xz")
     with replacing(output / "REPORT.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 
@@ -80,7 +84,7 @@ def opening(results: Results) -> list[str]:
         "# From ResNets to Runge-Kutta Networks: the experiments again",
         "",
         "Written by `examples/paper/report.py` from the records of `examples/paper/run.py`; do "
-        "not edit. `networks.csv` has a line for each network.",
+        "not edit. `networks.csv` has a line for each network, `records.tar.xz` everything.",
         "",
         f"{networks:,} networks: {len(results.networks)} kinds, up to {results.seeds} seeds each. "
         f"{epochs['spirals']} epochs on the spirals, {epochs['digits']} on digits. {where}.",
@@ -117,26 +121,31 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--results",
         type=Path,
         default=Path("paper-results"),
-        help="the folder of the run (paper-results)",
+        help="the folder of a run, or an archive of its records (paper-results)",
     )
-    parser.add_argument(
+    add(
         "--output",
         type=Path,
         default=Path(__file__).parent,
         help="where REPORT.md and images go (beside this file)",
     )
     args = parser.parse_args(argv)
-    results = Results(Folder(args.results))
-    if not results.networks:
-        raise SystemExit(
-            f"There are no finished networks in {args.results}. Run "
-            f"{Path(__file__).with_name('run.py')} first ({', '.join(EXPERIMENTS)})."
-        )
-    write_report(results, args.output)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Folder(args.results)
+        if args.results.is_file():
+            folder = unpacked(args.results, Path(temporary))
+        results = Results(folder)
+        if not results.networks:
+            raise SystemExit(
+                f"There are no finished networks in {args.results}. Run "
+                f"{Path(__file__).with_name('run.py')} first ({', '.join(EXPERIMENTS)})."
+            )
+        write_report(results, args.output)
     print(f"{args.output / 'REPORT.md'}")
     return 0
 
