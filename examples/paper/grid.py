@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 DEPTHS = tuple(range(5, 51, 5))
+CONSTRUCTION_DEPTHS = (10, 25, 40, 50)
 STEP_SIZES = (0.1, 0.5, 0.8, 1.0, 1.5)
 METHODS = ("standard", "residual", "residual2", "euler", "heun2", "rk4", "rk8", "inconsistent")
 # How often F is evaluated in a block; "residual2" has an F of two layers, evaluated once.
@@ -154,7 +155,7 @@ def experiments(quick: bool) -> dict[str, list[Network]]:
             *dt_networks(step_sizes, methods[: 1 if quick else 3], normalization="none"),
             *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
         ],
-        "construction": construction_networks((50,) if quick else (10, 25, 40, 50)),
+        "construction": construction_networks((50,) if quick else CONSTRUCTION_DEPTHS),
         "ode": ode_networks(("euler",))[:2] if quick else ode_networks(methods[:3]),
         "digits": digits_networks(1, ("euler", "rk4")) if quick else digits_networks(3),
     }
