@@ -247,13 +247,15 @@ def normalization(results: Results) -> Any:
     methods = ("euler", "heun2", "rk4", "rk8")
     figure, panels = plt.subplots(1, 4, figsize=(14, 3.2), sharey=True)
     for method, axes in zip(methods, panels, strict=True):
-        for place, label in PLACES.items():
+        for number, (place, label) in enumerate(PLACES.items()):
             networks = [
                 Network(method=method, depth=depth, normalization=place) for depth in DEPTHS
             ]
-            by_depth(axes, results, networks, measure("test_accuracy"), label=label)
+            by_depth(
+                axes, results, networks, measure("test_accuracy"), label=label, color=f"C{number}"
+            )
         axes.set(title=method, xlabel="depth")
-    panels[0].set(ylabel="test accuracy")
+    panels[0].set(ylabel="test accuracy", ylim=(0.75, 1.02))
     legend(panels[0], 8)
     figure.tight_layout()
     return figure
