@@ -121,7 +121,7 @@ def first_loss(results: Results) -> Any:
     published_by_depth(left, "first_epoch_loss")
     left.set(title="loss of the first epoch: the paper", xlabel="depth", yscale="log")
     for method, style in (("residual", "-"), ("residual2", "--")):
-        for place in ("after", "none", "inside"):
+        for place in ("after", "none", "inside", "inside_last"):
             for activation in ("tanh", "relu"):
                 base = Network(method=method, normalization=place, activation=activation)
                 networks = [replace(base, depth=depth) for depth in DEPTHS]
@@ -158,10 +158,10 @@ def time_to_99(results: Results) -> Any:
 
 def step_sizes(results: Results) -> Any:
     """The second experiment: test accuracy over the epochs, for each dt."""
-    relu = {"method": "euler", "normalization": "inside", "activation": "relu"}
+    relu = {"method": "euler", "normalization": "inside_last", "activation": "relu"}
     panels = [
-        ("dt y + F(y), BN in F, relu", {**relu, "scaled": "shortcut"}),
-        ("y + dt F(y), BN in F, relu", relu),
+        ("dt y + F(y), BN at the end of F, relu", {**relu, "scaled": "shortcut"}),
+        ("y + dt F(y), BN at the end of F, relu", relu),
         (
             "dt y + F(y), no BN, tanh",
             {"method": "euler", "normalization": "none", "scaled": "shortcut"},

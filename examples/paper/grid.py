@@ -29,7 +29,7 @@ class Network:
         depth: the number of blocks.
         normalization: where batch normalization is: "after" each step; "inside" F, before its
             activation, with statistics for each evaluation; "inside_shared", with one set for all
-            evaluations of a block; "none".
+            evaluations of a block; "inside_last", as "inside" but after the activation; "none".
         dt: the factor of the residual, y + dt F(y), or of the shortcut, dt y + F(y).
         scaled: which of them it is: "residual" or "shortcut".
         activation: of the layers in F.
@@ -112,7 +112,7 @@ def construction_networks(depths: tuple[int, ...]) -> list[Network]:
     variants += [
         Network(method=method, normalization=where, activation=activation)
         for method in ("residual", "residual2")
-        for where in ("none", "inside")
+        for where in ("none", "inside", "inside_last")
         for activation in ("tanh", "relu")
     ]
     return [replace(variant, depth=depth) for variant in variants for depth in depths]
@@ -154,6 +154,7 @@ def experiments(quick: bool) -> dict[str, list[Network]]:
             *dt_networks(step_sizes, methods[: 1 if quick else 4]),
             *dt_networks(step_sizes, methods[: 1 if quick else 3], normalization="none"),
             *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
+            *dt_networks(step_sizes, ("euler",), normalization="inside_last", activation="relu"),
         ],
         "construction": construction_networks((50,) if quick else CONSTRUCTION_DEPTHS),
         "ode": ode_networks(("euler",))[:2] if quick else ode_networks(methods[:3]),

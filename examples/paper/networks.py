@@ -64,9 +64,11 @@ def vector_field(network: Network) -> keras.layers.Layer:
         if network.stddev is not None:
             initializer = keras.initializers.RandomNormal(stddev=network.stddev)
         layers.append(keras.layers.Dense(WIDTH, kernel_initializer=initializer))
+        activated = [keras.layers.Activation(network.activation)]
         if network.normalization.startswith("inside"):
-            layers.append(keras.layers.BatchNormalization())
-        layers.append(keras.layers.Activation(network.activation))
+            place = 1 if network.normalization == "inside_last" else 0
+            activated.insert(place, keras.layers.BatchNormalization())
+        layers += activated
     return keras.Sequential(layers)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from grid import CONSTRUCTION_DEPTHS, STEP_SIZES, Network, construction_networks
+from questions import PLACES
 from results import Results, first, last, published_depths, published_step_sizes
 from sections import Lines, median, table
 
@@ -15,6 +16,7 @@ def fifth_figure(results: Results) -> Lines:
     published = published_step_sizes()
     candidates = {
         "BN in F, relu": {"normalization": "inside", "activation": "relu"},
+        "BN at the end of F, relu": {"normalization": "inside_last", "activation": "relu"},
         "no BN, tanh": {"normalization": "none"},
         "BN after, tanh": {},
     }
@@ -112,11 +114,7 @@ def third_figure_networks(name: str) -> list[Network]:
 
 def construction(network: Network) -> str:
     """How a network is built, in words."""
-    places = {
-        **{"after": "BN after", "inside": "BN in F", "none": "no BN"},
-        "inside_shared": "BN in F, shared over stages",
-    }
-    words = [places[network.normalization], network.activation]
+    words = [PLACES[network.normalization], network.activation]
     if network.stddev is not None:
         words.append(f"normal weights of standard deviation {network.stddev:g}")
     if network.activation_after:

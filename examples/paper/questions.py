@@ -14,6 +14,13 @@ SHALLOW = tuple(depth for depth in DEPTHS if depth <= 15)
 DEEP = tuple(depth for depth in DEPTHS if depth >= 40)
 RUNGE_KUTTA = ("euler", "heun2", "rk4", "rk8")
 ACCURACY = measure("test_accuracy")
+PLACES = {
+    "after": "BN after",
+    "none": "no BN",
+    "inside": "BN in F",
+    "inside_last": "BN at the end of F",
+    "inside_shared": "BN in F, shared over stages",
+}
 MATCHED = (  # networks with about as many evaluations of F: 50, 50, 48 and 55; 20, 20, 20
     (("euler", 50), ("heun2", 25), ("rk4", 12), ("rk8", 5)),
     (("euler", 20), ("heun2", 10), ("rk4", 5)),
@@ -99,8 +106,7 @@ def step_sizes(results: Results) -> Iterator[Comparison]:
 def formula(network: Network) -> str:
     """How a network scales, in words."""
     formula = "dt y + F(y)" if network.scaled == "shortcut" else "y + dt F(y)"
-    place = {"after": "BN after", "none": "no BN", "inside": "BN in F"}[network.normalization]
-    return f"{network.method}, {formula}, {place}, {network.activation}"
+    return f"{network.method}, {formula}, {PLACES[network.normalization]}, {network.activation}"
 
 
 def ode(results: Results) -> Iterator[Comparison]:

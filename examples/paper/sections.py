@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from grid import DEPTHS, METHODS, STEP_SIZES, Network, digits_networks
 from ode import consistency_by_seed, ode_pairs, read
-from questions import MATCHED, RUNGE_KUTTA, ode_label
+from questions import MATCHED, PLACES, RUNGE_KUTTA, ode_label
 from results import Measure, Results, epochs_to_99, measure, published_depths
 from significance import interval
 
@@ -195,7 +195,10 @@ def step_sizes(results: Results) -> Lines:
     bases = [
         (f"{method}, {words}", Network(method=method, **options))
         for method, words, options in [
-            ("euler", "BN in F, relu", {"normalization": "inside", "activation": "relu"}),
+            *(
+                ("euler", f"{PLACES[place]}, relu", {"normalization": place, "activation": "relu"})
+                for place in ("inside", "inside_last")
+            ),
             *((m, "no BN, tanh", {"normalization": "none"}) for m in RUNGE_KUTTA[:3]),
             *((m, "BN after, tanh", {}) for m in RUNGE_KUTTA),
         ]
