@@ -10,7 +10,14 @@ import numpy as np
 from grid import DEPTHS, METHODS, STEP_SIZES, Network, digits_networks
 from ode import consistency_by_seed, ode_pairs, read
 from questions import MATCHED, PLACES, RUNGE_KUTTA, ode_label
-from results import Measure, Results, epochs_to_99, measure, published_depths
+from results import (
+    Measure,
+    Results,
+    epochs_to_99,
+    measure,
+    published_depths,
+    published_step_sizes,
+)
 from significance import interval
 
 TEST, TRAIN = measure("test_accuracy"), measure("train_accuracy")
@@ -203,7 +210,9 @@ def step_sizes(results: Results) -> Lines:
             *((m, "BN after, tanh", {}) for m in RUNGE_KUTTA),
         ]
     ]
-    rows = []
+    published = published_step_sizes()
+    paper = [f"{published[dt]['val_accuracy'][-1]:.3f}" for dt in STEP_SIZES]
+    rows: list[list[Any]] = [["the paper, one seed", *paper]]
     for label, base in bases:
         for scaled, words in (("shortcut", "dt y + F(y)"), ("residual", "y + dt F(y)")):
             row = [f"{label}: {words}"]
