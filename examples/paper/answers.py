@@ -54,7 +54,7 @@ def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
         residual(evidence),
         runge_kutta(evidence),
         step_sizes(results, found),
-        ode(results, found),
+        ode(results),
     )
     paper = (
         paper_decline("standard"),
@@ -163,22 +163,28 @@ def best_step_sizes(results: Results, scaled: str) -> str:
     return ", ".join(f"dt {dt:g} in {count} of {len(winners)}" for dt, count in counts.items())
 
 
-def ode(results: Results, found: Sequence[Comparison]) -> tuple[str, str]:
-    """Which networks keep their accuracy in the limit of small steps."""
-    keep, lose, decides = [], [], []
+def ode(results: Results) -> tuple[str, str]:
+    """Which networks most seeds of which are found to behave like an ODE."""
+    kinds = {"constant": "weights constant in each block", "interpolated": "weights interpolated"}
+    answers, decides = [], []
     networks = dict.fromkeys(network for pair in ode_pairs() for network in pair)
-    for network in networks:
-        consistent = consistency_by_seed(results.folder, network).values()
-        if not consistent:
-            continue
-        distance = interval([one["distance"] for one in consistent])
-        lost = interval([one["accuracy_lost"] for one in consistent])
-        (lose if lost.mean > MATTERS else keep).append(ode_label(network))
-        decides.append(f"{ode_label(network)}: {lost.mean:.3f} lost, distance {distance.mean:.2g}")
-    if not decides:
-        return yes(None), "-"
-    answer = f"Only for some. Keep their accuracy in the limit: {'; '.join(keep) or 'none'}. "
-    answer += f"Lose it: {'; '.join(lose) or 'none'}."
-    return answer if keep and lose else f"{yes(not lose)} {answer.split('. ', 1)[1]}", "; ".join(
-        decides
-    )
+    for weights, words in kinds.items():
+        are, are_not = [], []
+        for network in networks:
+            found = consistency_by_seed(results.folder, network, weights).values()
+            if found:
+                verdicts = [one["verdict"] == "behaves like an ODE" for one in found]
+                (are if sum(verdicts) > len(verdicts) / 2 else are_not).append(ode_label(network))
+                distance = interval([one["distance"] for one in found])
+                lost = interval([one["accuracy_lost"] for one in found])
+                decides.append(
+                    f"{ode_label(network)}, {weights}: distance {distance.mean:.2g}, "
+                    f"accuracy lost {lost.mean:.3f}"
+                )
+        if are or are_not:
+            answer = "**Yes**" if not are_not else "**For some**" if are else "**No**"
+            answers.append(
+                f"{answer}, {words}. ODEs: {'; '.join(are) or 'none'}. Not: "
+                f"{'; '.join(are_not) or 'none'}."
+            )
+    return " ".join(answers) or yes(None), "; ".join(decides) or "-"

@@ -125,8 +125,8 @@ def ode(results: Results) -> Iterator[Comparison]:
 
 def ode_label(network: Network) -> str:
     place = "no BN" if network.normalization == "none" else "BN after"
-    depth = "smooth depth" if network.smoothness else "no penalty"
-    return f"{network.method}, {place}, {depth}"
+    penalty = f"penalty {network.smoothness:g}" if network.smoothness else "no penalty"
+    return f"{network.method}, {place}, {penalty}"
 
 
 def normalization(results: Results) -> Iterator[Comparison]:

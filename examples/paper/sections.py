@@ -299,8 +299,7 @@ def ode(results: Results) -> Lines:
                 verdicts = sum(one["verdict"] == "behaves like an ODE" for one in found)
                 rows.append(
                     [
-                        f"{ode_label(network)}"
-                        + (f" ({network.smoothness:g})" if network.smoothness else ""),
+                        ode_label(network),
                         label,
                         *(
                             interval([one[key] for one in found])
@@ -330,7 +329,7 @@ def ode(results: Results) -> Lines:
         "of them converges to a limit: with fixed smooth blocks it must. What decides is how far "
         "the trained outputs are from it, relative to its size, and the accuracy lost on the way. "
         '"Constant": each block is the flow of its own field; "interpolated": weights are '
-        "linear in depth between the middles of blocks. The penalty (its weight in brackets) is "
+        "linear in depth between the middles of blocks. The penalty, with its weight, is "
         "on squared differences of the weights of consecutive blocks.",
         "",
         *table(headings, rows),
@@ -350,8 +349,7 @@ def steepness(results: Results, networks: Iterable[Network]) -> Lines:
             inside = np.mean([[block["is_inside_real"] for block in of] for of in blocks])
             rows.append(
                 [
-                    ode_label(network)
-                    + (f" ({network.smoothness:g})" if network.smoothness else ""),
+                    ode_label(network),
                     f"{np.nanmedian(scaled):.2f}",
                     f"{np.nanmax(scaled):.2f}",
                     f"{blocks[0][0]['real_interval']:.2f}",
