@@ -175,16 +175,19 @@ def ode(results: Results) -> tuple[str, str]:
             if found:
                 verdicts = [one["verdict"] == "behaves like an ODE" for one in found]
                 (are if sum(verdicts) > len(verdicts) / 2 else are_not).append(ode_label(network))
-                distance = interval([one["distance"] for one in found])
-                lost = interval([one["accuracy_lost"] for one in found])
-                decides.append(
-                    f"{ode_label(network)}, {weights}: distance {distance.mean:.2g}, "
-                    f"accuracy lost {lost.mean:.3f}"
-                )
+                if not network.smoothness:
+                    distance = interval([one["distance"] for one in found])
+                    lost = interval([one["accuracy_lost"] for one in found])
+                    decides.append(
+                        f"{ode_label(network)}, {weights}: distance {distance.mean:.2g}, "
+                        f"accuracy lost {lost.mean:.3f}"
+                    )
         if are or are_not:
             answer = "**Yes**" if not are_not else "**For some**" if are else "**No**"
             answers.append(
                 f"{answer}, {words}. ODEs: {'; '.join(are) or 'none'}. Not: "
                 f"{'; '.join(are_not) or 'none'}."
             )
-    return " ".join(answers) or yes(None), "; ".join(decides) or "-"
+    if not answers:
+        return yes(None), "-"
+    return " ".join(answers), f"{'; '.join(decides)} ([all](#is-a-trained-network-an-ode))"

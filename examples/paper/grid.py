@@ -156,7 +156,7 @@ def experiments(quick: bool) -> dict[str, list[Network]]:
             *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
             *dt_networks(step_sizes, ("euler",), normalization="inside_last", activation="relu"),
         ],
-        "construction": construction_networks((50,) if quick else CONSTRUCTION_DEPTHS),
+        "construction": construction_networks((25,) if quick else CONSTRUCTION_DEPTHS),
         "ode": ode_networks(("euler",))[:2] if quick else ode_networks(methods[:3]),
         "digits": digits_networks(1, ("euler", "rk4")) if quick else digits_networks(3),
     }
