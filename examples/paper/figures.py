@@ -12,6 +12,7 @@ import numpy as np
 from grid import DEPTHS, METHODS, STAGES, STEP_SIZES, Network
 from ode import METHODS as INTEGRATORS
 from ode import SUBSTEPS, ode_pairs, read
+from questions import PLACES
 from results import (
     Measure,
     Results,
@@ -27,11 +28,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 COLORS = dict(zip(METHODS, plt.get_cmap("tab10").colors, strict=False))
-PLACES = {
-    "after": "after the step",
-    "inside": "in F, per evaluation",
-    "inside_shared": "in F, shared",
-}
 
 
 def draw_all(results: Results, folder: Path) -> None:
@@ -120,14 +116,17 @@ def first_loss(results: Results) -> Any:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
     published_by_depth(left, "first_epoch_loss")
     left.set(title="loss of the first epoch: the paper", xlabel="depth", yscale="log")
-    for method, style in (("residual", "-"), ("residual2", "--")):
-        for place in ("after", "none", "inside", "inside_last"):
-            for activation in ("tanh", "relu"):
-                base = Network(method=method, normalization=place, activation=activation)
-                networks = [replace(base, depth=depth) for depth in DEPTHS]
-                label = f"{method}, {activation}, BN {place}"
-                by_depth(right, results, networks, first("loss"), label=label, ls=style)
-    right.set(title="ours: ways to build a residual network", xlabel="depth", yscale="log")
+    for place in ("after", "none", "inside", "inside_last"):
+        for activation, style in (("tanh", ".-"), ("relu", ".--")):
+            base = Network(method="residual", normalization=place, activation=activation)
+            networks = [replace(base, depth=depth) for depth in DEPTHS]
+            networks = [network for network in networks if network in results]
+            losses = [list(results.values(n, first("loss")).values()) for n in networks]
+            if networks:
+                depths = [network.depth for network in networks]
+                label = f"{PLACES[place]}, {activation}"
+                right.plot(depths, np.median(losses, axis=1), style, label=label)
+    right.set(title="residual networks of ours, median over seeds", xlabel="depth", yscale="log")
     legend(left, 7)
     legend(right, 7)
     figure.tight_layout()
@@ -177,10 +176,9 @@ def step_sizes(results: Results) -> Any:
     legend(axes, 8)
     for (title, options), axes in zip(panels, others, strict=True):
         for dt in STEP_SIZES:
-            options = {**options, "dt": dt}
+            network = Network(**{**options, "dt": dt})
             if dt == 1.0:
-                options.pop("scaled", None)
-            network = Network(**options)
+                network = replace(network, scaled="residual")
             if network in results:
                 mean = np.nanmean(results.curve(network, "val_accuracy"), axis=0)
                 axes.plot(mean, label=f"dt = {dt:g}", lw=1)
@@ -247,12 +245,17 @@ def normalization(results: Results) -> Any:
     methods = ("euler", "heun2", "rk4", "rk8")
     figure, panels = plt.subplots(1, 4, figsize=(14, 3.2), sharey=True)
     for method, axes in zip(methods, panels, strict=True):
-        for number, (place, label) in enumerate(PLACES.items()):
+        for number, place in enumerate(("after", "inside", "inside_shared")):
             networks = [
                 Network(method=method, depth=depth, normalization=place) for depth in DEPTHS
             ]
             by_depth(
-                axes, results, networks, measure("test_accuracy"), label=label, color=f"C{number}"
+                axes,
+                results,
+                networks,
+                measure("test_accuracy"),
+                label=PLACES[place],
+                color=f"C{number}",
             )
         axes.set(title=method, xlabel="depth")
     panels[0].set(ylabel="test accuracy", ylim=(0.75, 1.02))
@@ -279,13 +282,9 @@ def ode(results: Results) -> Any:
                     [run[key] for run in report["runs"] if run["method"] == method]
                     for report in reports
                 ]
-                axes.plot(
-                    SUBSTEPS,
-                    np.nanmean(np.array(values, float), axis=0),
-                    ".-",
-                    color=COLORS[method],
-                    label=f"run with {method}",
-                )
+                means = np.nanmean(np.array(values, float), axis=0)
+                means[means == 0] = np.nan  # the run that stands for the limit
+                axes.plot(SUBSTEPS, means, ".-", color=COLORS[method], label=f"run with {method}")
         place = "no BN" if network.normalization == "none" else "BN after"
         upper.set(
             title=f"euler, {place}, penalty {network.smoothness:g}", xscale="log", yscale="log"
