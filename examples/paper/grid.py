@@ -141,24 +141,45 @@ def digits_networks(
 
 def experiments(quick: bool) -> dict[str, list[Network]]:
     """The networks of each experiment; some belong to several."""
-    depths = (5, 20, 50) if quick else DEPTHS
-    methods = ("euler", "heun2", "rk4") if quick else ("euler", "heun2", "rk4", "rk8")
-    step_sizes = (0.1, 1.0, 1.5) if quick else STEP_SIZES
+    return quick_experiments() if quick else full_experiments()
+
+
+def full_experiments() -> dict[str, list[Network]]:
+    """Everything."""
+    methods = ("euler", "heun2", "rk4", "rk8")
+    in_f = {"methods": ("euler",), "activation": "relu"}
     return {
         "depth": [
-            *depth_networks(depths),
+            *depth_networks(DEPTHS),
             *depth_networks((12,), ("rk4",)),  # as many evaluations as 48 blocks of Euler
         ],
-        "normalization": normalization_networks((20,) if quick else depths, methods),
+        "normalization": normalization_networks(DEPTHS, methods),
         "dt": [
-            *dt_networks(step_sizes, methods[: 1 if quick else 4]),
-            *dt_networks(step_sizes, methods[: 1 if quick else 3], normalization="none"),
-            *dt_networks(step_sizes, ("euler",), normalization="inside", activation="relu"),
-            *dt_networks(step_sizes, ("euler",), normalization="inside_last", activation="relu"),
+            *dt_networks(STEP_SIZES, methods),
+            *dt_networks(STEP_SIZES, methods[:3], normalization="none"),
+            *dt_networks(STEP_SIZES, **in_f, normalization="inside"),
+            *dt_networks(STEP_SIZES, **in_f, normalization="inside_last"),
         ],
-        "construction": construction_networks((25,) if quick else CONSTRUCTION_DEPTHS),
-        "ode": ode_networks(("euler",))[:2] if quick else ode_networks(methods[:3]),
-        "digits": digits_networks(1, ("euler", "rk4")) if quick else digits_networks(3),
+        "construction": construction_networks(CONSTRUCTION_DEPTHS),
+        "ode": ode_networks(methods[:3]),
+        "digits": digits_networks(3),
+    }
+
+
+def quick_experiments() -> dict[str, list[Network]]:
+    """Some of it, enough to see the shape of every figure."""
+    methods = ("euler", "residual")
+    in_f = {"normalization": "inside_last", "activation": "relu"}
+    return {
+        "depth": depth_networks((5, 20, 50)),
+        "normalization": normalization_networks((20,), ("euler", "heun2", "rk4")),
+        "dt": [
+            *dt_networks((0.1, 1.0, 1.5), ("euler",)),
+            *dt_networks((0.1, 1.0, 1.5), ("euler",), **in_f),
+        ],
+        "construction": [n for n in construction_networks((25,)) if n.method in methods],
+        "ode": ode_networks(("euler",))[:2],
+        "digits": digits_networks(1, ("euler", "rk4")),
     }
 
 

@@ -41,7 +41,7 @@ from records import Folder
 from work import Job, Result, prepare, work
 
 EPOCHS = {"spirals": 200, "digits": 30}
-QUICK_EPOCHS = {"spirals": 20, "digits": 2}
+QUICK_EPOCHS = {"spirals": 15, "digits": 2}
 
 
 def machine() -> dict[str, Any]:
@@ -131,7 +131,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer networks, two seeds, 20 epochs")
+    add("--quick", action="store_true", help="fewer networks, two seeds, 15 epochs")
     add("--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     add("--seeds", type=whole_number, help="how many seeds each network is trained with (5)")
     add("--epochs", type=whole_number, help="passes over the points of the spirals (200)")
