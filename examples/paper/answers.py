@@ -34,16 +34,34 @@ class Evidence:
         return self.by_claim.get(f"depth 40 to 50: {one} - {other}")
 
     def degrades(self, method: str) -> bool | None:
-        """Whether deep networks are worse than shallow ones; None if that was not measured."""
-        decline = self.decline(method)
-        if decline is None:
-            return None
-        return decline.significant and decline.difference.mean < -MATTERS
+        """Whether deep networks are worse than shallow ones; None if that is not decided."""
+        return lower(self.decline(method))
 
-    def better(self, one: str, other: str) -> bool | None:
-        """Whether a method is better than another one in deep networks."""
-        against = self.against(one, other)
-        return None if against is None else against.significant and against.difference.mean > 0
+    def cured(self, method: str) -> bool | None:
+        """Whether deep networks do not degrade, and are better than standard ones."""
+        against = self.against(method, "standard")
+        degrades, better = self.degrades(method), higher(against)
+        if degrades or better is False:
+            return False
+        return True if degrades is False and better else None
+
+
+def lower(one: Comparison | None) -> bool | None:
+    """Whether a difference is negative; None if there may be one that the test does not show."""
+    if one is None:
+        return None
+    if one.significant and one.difference.mean < -MATTERS:
+        return True
+    return False if one.difference.mean >= -MATTERS else None
+
+
+def higher(one: Comparison | None) -> bool | None:
+    """Whether a difference is positive; None if there may be one that the test does not show."""
+    if one is None:
+        return None
+    if one.significant and one.difference.mean > 0:
+        return True
+    return False if one.difference.mean <= MATTERS else None
 
 
 def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
@@ -70,7 +88,7 @@ def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
 
 
 def yes(answer: bool | None) -> str:
-    return {True: "**Yes.**", False: "**No.**", None: "Not measured."}[answer]
+    return {True: "**Yes.**", False: "**No.**", None: "Not decided."}[answer]
 
 
 def statistic(one: Comparison | None) -> str:
@@ -95,20 +113,13 @@ def degradation(evidence: Evidence) -> tuple[str, str]:
 
 
 def residual(evidence: Evidence) -> tuple[str, str]:
-    better, degrades = evidence.better("residual", "standard"), evidence.degrades("residual")
-    cures = None if better is None or degrades is None else better and not degrades
     statistics = (evidence.against("residual", "standard"), evidence.decline("residual"))
-    return yes(cures), "; ".join(map(statistic, statistics))
+    return yes(evidence.cured("residual")), "; ".join(map(statistic, statistics))
 
 
 def runge_kutta(evidence: Evidence) -> tuple[str, str]:
-    cured, not_cured = [], []
-    for method in RUNGE_KUTTA:
-        better = evidence.better(method, "standard")
-        if better is not None:
-            cures = better and not evidence.degrades(method)
-            (cured if cures else not_cured).append(method)
-    if not cured and not not_cured:
+    cured = {method: evidence.cured(method) for method in RUNGE_KUTTA}
+    if set(cured.values()) == {None}:
         return yes(None), "-"
     worse = [
         method
@@ -117,8 +128,11 @@ def runge_kutta(evidence: Evidence) -> tuple[str, str]:
         and one.significant
         and one.difference.mean < 0
     ]
-    answer = f"{yes(not not_cured)} Cured: {', '.join(cured) or 'none'}"
-    answer += f"; not cured: {', '.join(not_cured)}" if not_cured else ""
+    answer = yes(False if False in cured.values() else None if None in cured.values() else True)
+    for outcome, words in ((True, "Cured"), (False, "not cured"), (None, "not decided")):
+        methods = [method for method in cured if cured[method] is outcome]
+        if methods or outcome:
+            answer += f"{' ' if outcome else '; '}{words}: {', '.join(methods) or 'none'}"
     answer += f". Worse than the residual network: {', '.join(worse) or 'none'}."
     statistics = [evidence.against(method, "residual") for method in RUNGE_KUTTA]
     return answer, "; ".join(statistic(one) for one in statistics if one)
