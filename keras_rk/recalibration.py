@@ -15,6 +15,7 @@ from keras_rk.inner_layers import inner_layers, method_layers, numbers
 from keras_rk.layers import RKStack, loops
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.vector_field import own_variables
+from keras_rk.summing_pass import SummingPass
 
 GROWTH = 1 + 1 / 64  # GROWTH ** n fits into float32 for each n up to 5000
 
@@ -83,7 +84,7 @@ def recalibrate(
         for variable in statistics:
             variable.assign(np.nan_to_num(numbers(variable)))  # also of a model that diverged
         pass_.predict(data, batch_size=batch_size, steps=batches, verbose=verbose)
-        averages = pass_.averages()
+        averages = pass_.means()
     except BaseException:
         _restore(before)
         raise
@@ -125,7 +126,7 @@ def _is_normalization(layer: keras.layers.Layer) -> bool:
     )
 
 
-class _Pass(keras.Model):
+class _Pass(SummingPass):
     """Calls a model in training mode and adds up the moving statistics of each batch.
 
     Args:
@@ -134,38 +135,25 @@ class _Pass(keras.Model):
     """
 
     def __init__(self, model: keras.layers.Layer, statistics: Sequence[keras.Variable]) -> None:
-        super().__init__(autocast=False, name="recalibration")
-        self.inner = model
-        self._statistics = lambda: statistics  # not to be tracked: they belong to the model
-        self._sums = [self._number(variable.shape) for variable in statistics]
-        self._batches = self._number(())
+        super().__init__(model, statistics, "recalibrate")
         self._shares = any(
             layer.state != "per_evaluation" for layer in method_layers(model, templates=True)
         )
         self._last = _Momentum(model, 0.0)
         self._count, self._add = _Momentum(model, _Counting(GROWTH)), _Momentum(model, _Adding(1))
         self.run_eagerly = getattr(model, "run_eagerly", False)
-        self.built = True
-
-    def _number(self, shape: Sequence[int]) -> keras.Variable:
-        return self.add_weight(
-            shape=shape, initializer="zeros", dtype="float32", trainable=False, autocast=False
-        )
 
     def call(self, inputs: Any) -> Any:
-        before = [loops.value(variable, written=True) for variable in self._statistics()]
+        before = [loops.value(variable, written=True) for variable in self._variables()]
         estimates = self._mean(inputs, before) if self._shares else self._of_last(inputs)
-        for total, estimate in zip(self._sums, estimates, strict=True):
-            total.assign(total + ops.cast(estimate, "float32"))
-        for variable, value in zip(self._statistics(), before, strict=True):
+        for variable, value in zip(self._variables(), before, strict=True):
             variable.assign(value)
-        self._batches.assign(self._batches + 1)
-        return ops.zeros((1,))
+        return self.add(estimates, 1.0)
 
     def _run(self, inputs: Any, momentum: _Momentum) -> list[Any]:
         with momentum.in_place():
             self.inner(inputs, training=True)
-        return [loops.value(variable, written=True) for variable in self._statistics()]
+        return [loops.value(variable, written=True) for variable in self._variables()]
 
     def _of_last(self, inputs: Any) -> list[Any]:
         """What the last update of each statistic brings."""
@@ -173,26 +161,19 @@ class _Pass(keras.Model):
 
     def _mean(self, inputs: Any, before: Sequence[Any]) -> list[Any]:
         """The mean over all updates in a pass, which are counted in a pass before."""
-        for variable, old in zip(self._statistics(), before, strict=True):
+        for variable, old in zip(self._variables(), before, strict=True):
             variable.assign(ops.ones_like(old))
         counts = [
             ops.round(ops.log(ops.cast(grown, "float32")) / math.log(GROWTH))
             for grown in self._run(inputs, self._count)
         ]
-        for variable, old in zip(self._statistics(), before, strict=True):
+        for variable, old in zip(self._variables(), before, strict=True):
             variable.assign(ops.zeros_like(old))
         sums = self._run(inputs, self._add)
         return [
             ops.where(count > 0, ops.cast(total, "float32") / ops.maximum(count, 1.0), old)
             for count, total, old in zip(counts, sums, before, strict=True)
         ]
-
-    def averages(self) -> list[np.ndarray]:
-        """The averages over all batches."""
-        batches = float(ops.convert_to_numpy(self._batches))
-        if not batches:
-            raise ValueError("recalibrate needs at least one batch. Received: no data.")
-        return [numbers(total) / batches for total in self._sums]
 
 
 class _Momentum:

@@ -14,7 +14,7 @@ import keras_rk
 from .conftest import has_backend
 
 USE_KERAS = ("diagnostics", "layers", "inner_layers", "method_replacement", "monitor")
-USE_KERAS += ("recalibration", "weight_transfer")
+USE_KERAS += ("recalibration", "summing_pass", "weight_transfer")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(keras_rk.__path__, "keras_rk.", onerror=lambda name: None)

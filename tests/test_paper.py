@@ -27,7 +27,6 @@ PAPER = Path(__file__).parents[1] / "examples" / "paper"
 sys.path.insert(0, str(PAPER))
 grid = importlib.import_module("grid")
 networks = importlib.import_module("networks")
-ode = importlib.import_module("ode")
 records = importlib.import_module("records")
 run = importlib.import_module("run")
 training = importlib.import_module("training")
@@ -187,8 +186,9 @@ def test_a_run_leaves_records_weights_and_diagnoses(small, tmp_path):
         assert 0 <= record["test_accuracy"] <= 1
         assert records.Folder(tmp_path).weights(network, 0)
     [network] = SMALL["ode"]
-    found = ode.read(records.Folder(tmp_path), network)
-    assert set(found) == {0}
+    diagnoses = list(records.Folder(tmp_path).diagnoses())
+    assert [(of, seed) for of, seed, _ in diagnoses] == [(network, 0)]
+    found = {seed: one for _, seed, one in diagnoses}
     assert len(found[0]["constant"]["runs"]) == 15
     assert len(found[0]["steepness"]["blocks"]) == 2
 

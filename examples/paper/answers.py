@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from grid import STEP_SIZES, experiments
-from ode import consistency_by_seed, ode_pairs
-from questions import ACCURACY, DEEP, RUNGE_KUTTA, SHALLOW, ode_label, small
+from ode import consistency_by_seed
+from questions import ACCURACY, DEEP, RUNGE_KUTTA, SHALLOW, small
 from results import Results, published_depths, published_step_sizes
 from significance import Comparison, interval
+from words import WAYS, Lines, penalty, table
 
 QUESTIONS = (
     "Do plain deep networks degrade?",
@@ -64,7 +65,7 @@ def higher(one: Comparison | None) -> bool | None:
     return False if one.difference.mean <= MATTERS else None
 
 
-def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
+def questions(results: Results, found: Sequence[Comparison]) -> Lines:
     """The table."""
     evidence = Evidence(found)
     answers = (
@@ -81,10 +82,11 @@ def questions(results: Results, found: Sequence[Comparison]) -> list[str]:
         paper_step_sizes(),
         "asked; its published figures hold no measurement of it",
     )
-    lines = ["| question | the paper's figures | ours | what decides |", "|---|---|---|---|"]
-    for question, theirs, (ours, decides) in zip(QUESTIONS, paper, answers, strict=True):
-        lines.append(f"| {question} | {theirs} | {ours} | {decides} |")
-    return lines
+    rows = [
+        [question, theirs, *ours]
+        for question, theirs, ours in zip(QUESTIONS, paper, answers, strict=True)
+    ]
+    return table(["question", "the paper's figures", "ours", "what decides"], rows, "llll")
 
 
 def yes(answer: bool | None) -> str:
@@ -148,7 +150,8 @@ def paper_step_sizes() -> str:
 def step_sizes(results: Results, found: Sequence[Comparison]) -> tuple[str, str]:
     """For each way to scale: in how many comparisons a dt is worse than 1, or better."""
     answers, decides = [], []
-    for scaled, words in (("residual", "y + dt F(y)"), ("shortcut", "dt y + F(y)")):
+    for scaled in ("residual", "shortcut"):
+        words = WAYS[scaled]
         these = [one for one in found if one.question == 4 and words in one.claim]
         if not these:
             continue
@@ -181,19 +184,19 @@ def ode(results: Results) -> tuple[str, str]:
     """Which networks most seeds of which are found to behave like an ODE."""
     kinds = {"constant": "weights constant in each block", "interpolated": "weights interpolated"}
     answers, decides = [], []
-    networks = dict.fromkeys(network for pair in ode_pairs() for network in pair)
+    networks = experiments(quick=False)["ode"]
     for weights, words in kinds.items():
         are, are_not = [], []
         for network in networks:
-            found = consistency_by_seed(results.folder, network, weights).values()
+            found = consistency_by_seed(results, network, weights).values()
             if found:
                 verdicts = [one["verdict"] == "behaves like an ODE" for one in found]
-                (are if sum(verdicts) > len(verdicts) / 2 else are_not).append(ode_label(network))
+                (are if sum(verdicts) > len(verdicts) / 2 else are_not).append(penalty(network))
                 if not network.smoothness:
                     distance = interval([one["distance"] for one in found])
                     lost = interval([one["accuracy_lost"] for one in found])
                     decides.append(
-                        f"{ode_label(network)}, {weights}: distance {distance.mean:.2g}, "
+                        f"{penalty(network)}, {weights}: distance {distance.mean:.2g}, "
                         f"accuracy lost {lost.mean:.3f}"
                     )
         if are or are_not:

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 from grid import Network
+from records import record
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -90,19 +91,19 @@ def train_one(network: Network, seed: int, epochs: int) -> tuple[dict[str, Any],
         verbose=0,
     ).history
     _, train_accuracy = model.evaluate(x, y, batch_size=len(x_test), verbose=0)
-    record = {
-        "network": network.to_dict(),
-        "seed": seed,
-        "parameters": model.count_params(),
-        "evaluations": network.evaluations,
-        "train_accuracy": float(train_accuracy),
-        "test_accuracy": float(history["val_accuracy"][-1]),
-        "history": {curve: [float(v) for v in values] for curve, values in history.items()},
-        "epoch_seconds": min(clock.epochs),
-        "seconds": time.perf_counter() - start,
-        "trained_together": 1,
-    }
-    return record, model.get_weights()
+    return (
+        record(
+            network,
+            seed,
+            history={curve: [float(v) for v in values] for curve, values in history.items()},
+            parameters=model.count_params(),
+            train_accuracy=float(train_accuracy),
+            epoch_seconds=min(clock.epochs),
+            seconds=time.perf_counter() - start,
+            trained_together=1,
+        ),
+        model.get_weights(),
+    )
 
 
 class Clock(keras.callbacks.Callback):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-from grid import DEPTHS, METHODS, STAGES, STEP_SIZES, Network
+from grid import DEPTHS, METHODS, STAGES, STEP_SIZES, Network, depth_networks, experiments
 from ode import METHODS as INTEGRATORS
-from ode import SUBSTEPS, ode_pairs, read
-from questions import PLACES
+from ode import SUBSTEPS
 from results import (
     Measure,
     Results,
@@ -23,6 +21,7 @@ from results import (
     published_depths,
     published_step_sizes,
 )
+from words import PLACES, penalty
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -88,7 +87,7 @@ def paper_and_ours(results: Results, rows: Sequence[tuple[str, str, Measure]]) -
     for (title, column, of), (left, right) in zip(rows, panels, strict=True):
         published_by_depth(left, column)
         for method in METHODS:
-            networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+            networks = depth_networks(DEPTHS, (method,))
             by_depth(right, results, networks, of, color=COLORS[method], label=method)
         left.set(title=f"{title}: the paper, one seed", xlabel="depth")
         right.set(title=f"{title}: ours, {results.seeds} seeds, 95 % interval", xlabel="depth")
@@ -118,8 +117,8 @@ def first_loss(results: Results) -> Any:
     left.set(title="loss of the first epoch: the paper", xlabel="depth", yscale="log")
     for place in ("after", "none", "inside", "inside_last"):
         for activation, style in (("tanh", ".-"), ("relu", ".--")):
-            base = Network(method="residual", normalization=place, activation=activation)
-            networks = [replace(base, depth=depth) for depth in DEPTHS]
+            built = {"normalization": place, "activation": activation}
+            networks = depth_networks(DEPTHS, ("residual",), **built)
             networks = [network for network in networks if network in results]
             losses = [list(results.values(n, first("loss")).values()) for n in networks]
             if networks:
@@ -138,7 +137,7 @@ def time_to_99(results: Results) -> Any:
     figure, panels = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
     published = published_depths()
     for method in METHODS:
-        networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+        networks = depth_networks(DEPTHS, (method,))
         ours = [
             np.median([*results.values(n, epochs_to_99).values()] or [np.nan]) for n in networks
         ]
@@ -176,9 +175,7 @@ def step_sizes(results: Results) -> Any:
     legend(axes, 8)
     for (title, options), axes in zip(panels, others, strict=True):
         for dt in STEP_SIZES:
-            network = Network(**{**options, "dt": dt})
-            if dt == 1.0:
-                network = replace(network, scaled="residual")
+            network = Network(**options, dt=dt)
             if network in results:
                 mean = np.nanmean(results.curve(network, "val_accuracy"), axis=0)
                 axes.plot(mean, label=f"dt = {dt:g}", lw=1)
@@ -216,7 +213,7 @@ def run_times(results: Results) -> Any:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
     published = published_depths()
     for method in METHODS:
-        networks = [Network(method=method, depth=depth) for depth in DEPTHS]
+        networks = depth_networks(DEPTHS, (method,))
         networks = [network for network in networks if network in results]
         evaluations = [network.evaluations for network in networks]
         seconds = [
@@ -246,9 +243,7 @@ def normalization(results: Results) -> Any:
     figure, panels = plt.subplots(1, 4, figsize=(14, 3.2), sharey=True)
     for method, axes in zip(methods, panels, strict=True):
         for number, place in enumerate(("after", "inside", "inside_shared")):
-            networks = [
-                Network(method=method, depth=depth, normalization=place) for depth in DEPTHS
-            ]
+            networks = depth_networks(DEPTHS, (method,), normalization=place)
             by_depth(
                 axes,
                 results,
@@ -266,16 +261,12 @@ def normalization(results: Results) -> Any:
 
 def ode(results: Results) -> Any:
     """Accuracy and distance from the trained outputs on the way to the limit."""
-    kinds = [
-        network
-        for network in dict.fromkeys(n for pair in ode_pairs() for n in pair)
-        if network.method == "euler"
-    ]
+    kinds = [network for network in experiments(quick=False)["ode"] if network.method == "euler"]
     figure, panels = plt.subplots(
         2, len(kinds), figsize=(3 * len(kinds), 5.5), sharex=True, sharey="row", squeeze=False
     )
     for network, (upper, lower) in zip(kinds, panels.T, strict=True):
-        reports = [one["constant"] for one in read(results.folder, network).values()]
+        reports = [one["constant"] for one in results.diagnoses.get(network, {}).values()]
         for method in INTEGRATORS if reports else ():
             for axes, key in ((upper, "to_limit"), (lower, "score")):
                 values = [
@@ -285,10 +276,7 @@ def ode(results: Results) -> Any:
                 means = np.nanmean(np.array(values, float), axis=0)
                 means[means == 0] = np.nan  # the run that stands for the limit
                 axes.plot(SUBSTEPS, means, ".-", color=COLORS[method], label=f"run with {method}")
-        place = "no BN" if network.normalization == "none" else "BN after"
-        upper.set(
-            title=f"euler, {place}, penalty {network.smoothness:g}", xscale="log", yscale="log"
-        )
+        upper.set(title=penalty(network), xscale="log", yscale="log")
         lower.set(xlabel="substeps", xticks=SUBSTEPS, xticklabels=SUBSTEPS)
         lower.minorticks_off()
     panels[0][0].set(ylabel="distance from the limit")

@@ -49,6 +49,10 @@ class Network:
     activation_after: bool = False
     smoothness: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.dt == 1.0:  # with a factor of one both ways are the same network
+            object.__setattr__(self, "scaled", "residual")
+
     @property
     def name(self) -> str:
         """A name for files: what differs from the defaults."""
@@ -69,18 +73,20 @@ class Network:
         return asdict(self)
 
 
-def depth_networks(depths: tuple[int, ...], methods: tuple[str, ...] = METHODS) -> list[Network]:
+def depth_networks(
+    depths: tuple[int, ...], methods: tuple[str, ...] = METHODS, **others: Any
+) -> list[Network]:
     """The first experiment of the paper: every method at every depth."""
-    return [Network(method=method, depth=depth) for method in methods for depth in depths]
+    return [Network(method=method, depth=depth, **others) for method in methods for depth in depths]
 
 
 def normalization_networks(depths: tuple[int, ...], methods: tuple[str, ...]) -> list[Network]:
     """Batch normalization inside F. Euler's method has one stage, so both ways are the same."""
     return [
-        Network(method=method, depth=depth, normalization=where)
+        network
         for method in methods
         for where in (("inside",) if STAGES[method] == 1 else ("inside", "inside_shared"))
-        for depth in depths
+        for network in depth_networks(depths, (method,), normalization=where)
     ]
 
 
@@ -89,7 +95,7 @@ def dt_networks(
 ) -> list[Network]:
     """The second experiment of the paper, with the residual scaled and with the shortcut scaled."""
     return [
-        Network(method=method, dt=dt, scaled="residual" if dt == 1.0 else scaled, **others)
+        Network(method=method, dt=dt, scaled=scaled, **others)
         for method in methods
         for scaled in ("residual", "shortcut")
         for dt in step_sizes

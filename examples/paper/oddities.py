@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from grid import CONSTRUCTION_DEPTHS, STEP_SIZES, Network, construction_networks
-from questions import PLACES
 from results import Results, first, last, published_depths, published_step_sizes
-from sections import Lines, median, table
+from sections import median
+from words import WAYS, Lines, construction, table
 
 
 def fifth_figure(results: Results) -> Lines:
@@ -30,11 +30,10 @@ def fifth_figure(results: Results) -> Lines:
         ]
     ]
     for label, options in candidates.items():
-        for scaled, words in (("shortcut", "dt y + F(y)"), ("residual", "y + dt F(y)")):
+        for scaled, words in WAYS.items():
             row = [f"{label}, {words}"]
             for dt in STEP_SIZES:
-                way = "residual" if dt == 1.0 else scaled
-                network = Network(method="euler", dt=dt, scaled=way, **options)
+                network = Network(method="euler", dt=dt, scaled=scaled, **options)
                 row.append(
                     "; ".join(
                         median(results, network, first(curve)) for curve in ("loss", "val_loss")
@@ -113,13 +112,3 @@ def third_figure_networks(name: str) -> list[Network]:
     variants = [n for n in construction_networks((50,)) if n.method in methods]
     shared = [Network(method=name, normalization="inside_shared")]
     return list(dict.fromkeys([*bases, *variants, *(shared if name in ("heun2", "rk4") else ())]))
-
-
-def construction(network: Network) -> str:
-    """How a network is built, in words."""
-    words = [PLACES[network.normalization], network.activation]
-    if network.stddev is not None:
-        words.append(f"normal weights of standard deviation {network.stddev:g}")
-    if network.activation_after:
-        words.append(f"{network.activation} after the sum, too")
-    return ", ".join(words)

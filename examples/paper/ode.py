@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from grid import Network, experiments
-from records import Folder, plain, replacing
+from records import Folder
+from results import Results
 
 METHODS = ("euler", "heun2", "rk4")
 SUBSTEPS = (1, 2, 4, 8, 16)
 
 
-def ode_file(folder: Folder, network: Network, seed: int) -> Path:
-    return folder.path / "ode" / network.name / f"seed{seed}.json"
-
-
 def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
     """Runs the diagnostics on the test points of a trained network, and keeps what they say."""
     from networks import build
-    from training import paper_data
+    from training import paper_data, right
 
     from keras_rk import diagnostics
 
     model = build(network)
     model.set_weights(folder.weights(network, seed))
     _, _, x, y = paper_data(seed)
-    options = {"batch_size": len(x), "verbose": 0, "metric": right_answers}
+    options = {"batch_size": len(x), "verbose": 0, "metric": right}
     constant = diagnostics.ode_consistency(
         model, x, y, methods=METHODS, substeps=SUBSTEPS, **options
     )
@@ -40,30 +34,17 @@ def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
         )
         found["interpolated"] = interpolated.to_dict()
     found["steepness"] = diagnostics.lipschitz(model, x, verbose=0).to_dict()
-    with replacing(ode_file(folder, network, seed)) as temporary:
-        temporary.write_text(json.dumps(plain(found), allow_nan=False) + "\n")
+    folder.keep_diagnosis(network, seed, found)
     return found
 
 
-def right_answers(labels: np.ndarray, logits: np.ndarray) -> float:
-    """The share of points whose logit has the right sign."""
-    return float(np.mean((np.asarray(logits) > 0) == (np.asarray(labels) > 0.5)))
-
-
-def read(folder: Folder, network: Network) -> dict[int, dict[str, Any]]:
-    """What `diagnose` kept of a network, by seed."""
-    files = sorted(ode_file(folder, network, 0).parent.glob("seed*.json"))
-    found = [json.loads(file.read_text()) for file in files]
-    return {one["seed"]: one for one in found}
-
-
 def consistency_by_seed(
-    folder: Folder, network: Network, weights: str = "constant"
+    results: Results, network: Network, weights: str = "constant"
 ) -> dict[int, dict[str, Any]]:
     """The consistency of a network with its limit, for each seed whose limit is known."""
     return {
         seed: one[weights]
-        for seed, one in read(folder, network).items()
+        for seed, one in results.diagnoses.get(network, {}).items()
         if weights in one and one[weights]["is_resolved"]
     }
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from grid import DEPTHS, Network, digits_networks, experiments
+from grid import DEPTHS, Network, depth_networks, digits_networks, experiments
 from ode import consistency_by_seed, ode_pairs
 from results import Measure, Results, measure
 from significance import Comparison, compare, holm
+from words import Lines, formula, penalty, table
 
 SHALLOW = tuple(depth for depth in DEPTHS if depth <= 15)
 DEEP = tuple(depth for depth in DEPTHS if depth >= 40)
 RUNGE_KUTTA = ("euler", "heun2", "rk4", "rk8")
 ACCURACY = measure("test_accuracy")
-PLACES = {
-    "after": "BN after",
-    "none": "no BN",
-    "inside": "BN in F",
-    "inside_last": "BN at the end of F",
-    "inside_shared": "BN in F, shared over stages",
-}
 MATCHED = (  # networks with about as many evaluations of F: 50, 50, 48 and 55; 20, 20, 20
     (("euler", 50), ("heun2", 25), ("rk4", 12), ("rk8", 5)),
     (("euler", 20), ("heun2", 10), ("rk4", 5)),
@@ -68,8 +63,12 @@ def of_values(
         yield compare(question, claim, [one[s] for s in seeds], [other[s] for s in seeds])
 
 
-def at_depths(method: str, depths: Sequence[int]) -> list[Network]:
-    return [Network(method=method, depth=depth) for depth in depths]
+def in_both(
+    results: Results, a: list[Network], b: list[Network]
+) -> tuple[list[Network], list[Network]]:
+    """Of two lists of networks, one beside the other, those that are there on both sides."""
+    there = [(x, y) for x, y in zip(a, b, strict=True) if x in results and y in results]
+    return [x for x, _ in there], [y for _, y in there]
 
 
 def decline(results: Results) -> Iterator[Comparison]:
@@ -77,15 +76,15 @@ def decline(results: Results) -> Iterator[Comparison]:
     for method in ("standard", "residual", "residual2", *RUNGE_KUTTA, "inconsistent"):
         question = {"standard": 1, "residual": 2, "residual2": 2}.get(method, 3)
         claim = f"{method}: depth 40 to 50 - depth 5 to 15"
-        yield from pair(
-            results, question, claim, at_depths(method, DEEP), at_depths(method, SHALLOW)
-        )
+        deep, shallow = (depth_networks(depths, (method,)) for depths in (DEEP, SHALLOW))
+        yield from pair(results, question, claim, deep, shallow)
 
 
 def against(results: Results, question: int, one: str, other: str) -> Iterator[Comparison]:
     """Two methods in deep networks."""
     claim = f"depth 40 to 50: {one} - {other}"
-    yield from pair(results, question, claim, at_depths(one, DEEP), at_depths(other, DEEP))
+    networks = [depth_networks(DEEP, (method,)) for method in (one, other)]
+    yield from pair(results, question, claim, *in_both(results, *networks))
 
 
 def step_sizes(results: Results) -> Iterator[Comparison]:
@@ -93,52 +92,33 @@ def step_sizes(results: Results) -> Iterator[Comparison]:
     for network in experiments(quick=False)["dt"]:
         if network.dt == 1.0:
             continue
-        unit = Network(
-            method=network.method,
-            normalization=network.normalization,
-            activation=network.activation,
-        )
-        yield from pair(
-            results, 4, f"{formula(network)}: dt {network.dt:g} - dt 1", [network], [unit]
-        )
-
-
-def formula(network: Network) -> str:
-    """How a network scales, in words."""
-    formula = "dt y + F(y)" if network.scaled == "shortcut" else "y + dt F(y)"
-    return f"{network.method}, {formula}, {PLACES[network.normalization]}, {network.activation}"
+        claim = f"{formula(network)}: dt {network.dt:g} - dt 1"
+        yield from pair(results, 4, claim, [network], [replace(network, dt=1.0)])
 
 
 def ode(results: Results) -> Iterator[Comparison]:
     """What accuracy is lost on the way to the limit, and what smoothness changes in that."""
+    lost = {}
+    for network in experiments(quick=False)["ode"]:
+        found = consistency_by_seed(results, network)
+        lost[network] = {seed: one["accuracy_lost"] for seed, one in found.items()}
+        claim = f"accuracy lost in the limit: {penalty(network)}"
+        yield from of_values(5, claim, lost[network], dict.fromkeys(lost[network], 0.0))
     for rough, smooth in ode_pairs():
-        lost = {}
-        for network in (rough, smooth):
-            of = consistency_by_seed(results.folder, network)
-            lost[network] = {seed: one["accuracy_lost"] for seed, one in of.items()}
-            claim = f"accuracy lost in the limit: {ode_label(network)}"
-            zero = dict.fromkeys(lost[network], 0.0)
-            yield from of_values(5, claim, lost[network], zero)
-        claim = f"accuracy lost in the limit: {ode_label(rough)}, rough - smooth"
+        claim = f"accuracy lost in the limit: {penalty(rough)} - penalty {smooth.smoothness:g}"
         yield from of_values(5, claim, lost[rough], lost[smooth])
-
-
-def ode_label(network: Network) -> str:
-    place = "no BN" if network.normalization == "none" else "BN after"
-    penalty = f"penalty {network.smoothness:g}" if network.smoothness else "no penalty"
-    return f"{network.method}, {place}, {penalty}"
 
 
 def normalization(results: Results) -> Iterator[Comparison]:
     """Statistics for each evaluation against shared ones, and both against BN after the step."""
     for method in RUNGE_KUTTA:
         groups = {
-            where: [Network(method=method, depth=d, normalization=where) for d in DEPTHS]
+            where: depth_networks(DEPTHS, (method,), normalization=where)
             for where in ("after", "inside", "inside_shared")
         }
         for one, other in (("inside", "inside_shared"), ("inside", "after")):
             claim = f"{method}, all depths: BN {one} - BN {other}".replace("_", " ")
-            yield from pair(results, 0, claim, groups[one], groups[other])
+            yield from pair(results, 0, claim, *in_both(results, groups[one], groups[other]))
 
 
 def matched(results: Results) -> Iterator[Comparison]:
@@ -170,19 +150,20 @@ def digits(results: Results) -> Iterator[Comparison]:
                 yield from pair(results, 0, claim, [one], [other])
 
 
-def table(found: Sequence[Comparison]) -> list[str]:
-    """Comparisons as a Markdown table."""
-    lines = [
-        "| accuracy on test points | mean difference | p | corrected | |",
-        "|---|---:|---:|---:|---|",
+def comparison_table(found: Sequence[Comparison]) -> Lines:
+    """Comparisons, one in a row."""
+    headings = ["accuracy on test points", "mean difference", "p", "corrected", ""]
+    rows = [
+        [
+            one.claim,
+            f"{one.difference.mean:+.3f} ± {one.difference.half_width:.3f}",
+            small(one.p),
+            small(one.corrected),
+            "differs" if one.significant else "no difference shown",
+        ]
+        for one in found
     ]
-    for one in found:
-        verdict = "differs" if one.significant else "no difference shown"
-        lines.append(
-            f"| {one.claim} | {one.difference.mean:+.3f} ± {one.difference.half_width:.3f} | "
-            f"{small(one.p)} | {small(one.corrected)} | {verdict} |"
-        )
-    return lines
+    return table(headings, rows, "lrrrl")
 
 
 def small(p: float) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +11,21 @@ from typing import Any
 
 import numpy as np
 from grid import Network
+from spirals_example import Record, replacing
 
-Record = dict[str, Any]
 
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` when all is written, so that no file is ever half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def record(
+    network: Network, seed: int, *, history: dict[str, list[float]], **others: Any
+) -> Record:
+    """The record of a trained network, with what follows from the network and its curves."""
+    return {
+        "network": network.to_dict(),
+        "seed": seed,
+        "evaluations": network.evaluations,
+        "test_accuracy": history["val_accuracy"][-1],
+        "history": history,
+        **others,
+    }
 
 
 def plain(value: Any) -> Any:
@@ -40,12 +39,18 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def write_json(file: Path, value: Any) -> None:
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(plain(value), allow_nan=False) + "\n")
+
+
 class Folder:
     """The results of a run.
 
     settings.json     what all networks in the folder have in common, and where they were trained
     records/          NETWORK/seedN.json, one for each finished network
     weights/          NETWORK/seedN.npz, its trained weights
+    ode/              NETWORK/seedN.json, whether it is an ODE, for some of them
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,8 +91,7 @@ class Folder:
         """Writes the weights, then the record: whoever sees the record finds the weights."""
         with replacing(self.weights_file(network, seed)) as temporary:
             np.savez(temporary, *weights)
-        with replacing(self.file(network, seed)) as temporary:
-            temporary.write_text(json.dumps(plain(record), allow_nan=False) + "\n")
+        write_json(self.file(network, seed), record)
 
     def weights_file(self, network: Network, seed: int) -> Path:
         return self.path / "weights" / network.name / f"seed{seed}.npz"
@@ -98,9 +102,22 @@ class Folder:
 
     def records(self) -> Iterator[tuple[Network, int, Record]]:
         """All finished networks."""
-        for file in sorted((self.path / "records").glob("*/seed*.json")):
-            record = json.loads(file.read_text())
-            yield Network(**record["network"]), record["seed"], record
+        yield from self._read("records")
+
+    def diagnosis_file(self, network: Network, seed: int) -> Path:
+        return self.path / "ode" / network.name / f"seed{seed}.json"
+
+    def keep_diagnosis(self, network: Network, seed: int, found: Record) -> None:
+        write_json(self.diagnosis_file(network, seed), found)
+
+    def diagnoses(self) -> Iterator[tuple[Network, int, Record]]:
+        """Everything that `keep_diagnosis` wrote."""
+        yield from self._read("ode")
+
+    def _read(self, kind: str) -> Iterator[tuple[Network, int, Record]]:
+        for file in sorted((self.path / kind).glob("*/seed*.json")):
+            found = json.loads(file.read_text())
+            yield Network(**found["network"]), found["seed"], found
 
     def pack(self, file: Path) -> None:
         """Writes all but the weights to an archive, the same bytes for the same records."""

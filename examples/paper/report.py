@@ -23,7 +23,8 @@ from answers import questions
 from figures import draw_all
 from grid import EXPERIMENTS
 from oddities import fifth_figure, third_figure
-from questions import comparisons, table
+from ode_section import ode
+from questions import comparison_table, comparisons
 from records import Folder, replacing, unpacked
 from results import Results, epochs_to_99
 from significance import LEVEL
@@ -37,7 +38,7 @@ SECTIONS: tuple[tuple[str, Callable[[Results], list[str]]], ...] = (
     ("Two oddities explained", lambda results: [*fifth_figure(results), *third_figure(results)]),
     ("Where batch normalization is", sections.normalization),
     ("At equal parameters and at equal evaluations", sections.matched),
-    ("Is a trained network an ODE?", sections.ode),
+    ("Is a trained network an ODE?", ode),
     ("Beyond spirals: digits", sections.digits),
 )
 COLUMNS = (
@@ -54,7 +55,7 @@ COLUMNS = (
 def write_report(results: Results, output: Path) -> None:
     """Writes the report, its figures and its table."""
     found = comparisons(results)
-    lines = [*opening(results), "", "## The five questions", "", *questions(results, found), ""]
+    lines = [*opening(results), "", "## The five questions", "", *questions(results, found)]
     for title, section in SECTIONS:
         lines += [f"## {title}", "", *section(results)]
     lines += [
@@ -63,13 +64,13 @@ def write_report(results: Results, output: Path) -> None:
         'Paired t tests over seeds on test accuracy. "Corrected" is p after Holm\'s correction '
         f'over these {len(found)} comparisons; "differs" stands for less than {LEVEL:g}.',
         "",
-        *table(found),
+        *comparison_table(found),
     ]
     draw_all(results, output / "images")
     write_networks(results, output / "networks.csv")
     results.folder.pack(output / "records.tar.xz")
     with replacing(output / "REPORT.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+        temporary.write_text("\n".join(lines))
 
 
 def opening(results: Results) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,21 @@ def epochs_to_99(record: Record) -> float:
 
 
 class Results:
-    """The records of a folder by network and seed."""
+    """What a folder holds, by network and seed.
+
+    Attributes:
+        networks: the records.
+        diagnoses: what is known of the networks of which it was asked if they are ODEs.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.networks: dict[Network, dict[int, Record]] = {}
         for network, seed, record in folder.records():
             self.networks.setdefault(network, {})[seed] = record
+        self.diagnoses: dict[Network, dict[int, Record]] = {}
+        for network, seed, found in folder.diagnoses():
+            self.diagnoses.setdefault(network, {})[seed] = found
 
     def __contains__(self, network: Network) -> bool:
         return network in self.networks
@@ -84,6 +93,7 @@ class Results:
         return max(map(len, self.networks.values()), default=0)
 
 
+@cache
 def published_depths() -> dict[tuple[str, int], dict[str, float]]:
     """The paper's first experiment: by method and depth."""
     methods = {name: method for method, name in PAPER_NAMES.items()}
@@ -98,6 +108,7 @@ def published_depths() -> dict[tuple[str, int], dict[str, float]]:
         }
 
 
+@cache
 def published_step_sizes() -> dict[float, dict[str, Any]]:
     """The paper's second experiment: curves by dt."""
     curves: dict[float, dict[str, Any]] = {}

@@ -36,7 +36,6 @@ from typing import Any
 
 import joblib
 from grid import EXPERIMENTS, Network, experiments, unique
-from ode import ode_file
 from records import Folder
 from work import Job, Result, prepare, work
 
@@ -67,12 +66,12 @@ def training_jobs(
 
 
 def diagnosing_jobs(networks: Iterable[Network], seeds: range, folder: Folder) -> list[Job]:
-    """What is not diagnosed yet, of trained networks."""
+    """What is not diagnosed yet."""
     return [
         Job(network, (seed,), 0, folder.path.resolve(), diagnoses=True)
         for network in networks
         for seed in seeds
-        if folder.has(network, seed) and not ode_file(folder, network, seed).exists()
+        if not folder.diagnosis_file(network, seed).exists()
     ]
 
 
@@ -168,18 +167,12 @@ def main(argv: list[str] | None = None) -> int:
         flush=True,
     )
     start = time.perf_counter()
-    to_diagnose = chosen.get("ode", [])
-    unknown = [
-        network
-        for network in to_diagnose
-        for seed in seeds
-        if not ode_file(folder, network, seed).exists()
-    ]
-    later = sum(Job(network, (0,), 0, folder.path, diagnoses=True).cost for network in unknown)
+    to_diagnose = diagnosing_jobs(chosen.get("ode", []), seeds, folder)
     try:
         with dask(args.dask) if args.dask else nullcontext():
-            failed = run(jobs, args.jobs, later)
-            failed += run(diagnosing_jobs(to_diagnose, seeds, folder), args.jobs)
+            failed = run(jobs, args.jobs, later=sum(job.cost for job in to_diagnose))
+            trained = [job for job in to_diagnose if folder.has(job.network, *job.seeds)]
+            failed += run(trained, args.jobs)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from what is finished.")
         return 130

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from grid import DEPTHS, METHODS, STEP_SIZES, Network, digits_networks
-from ode import consistency_by_seed, ode_pairs, read
-from questions import MATCHED, PLACES, RUNGE_KUTTA, ode_label
+from questions import MATCHED, RUNGE_KUTTA
 from results import (
     Measure,
     Results,
@@ -18,19 +16,9 @@ from results import (
     published_depths,
     published_step_sizes,
 )
-from significance import interval
+from words import PLACES, WAYS, Lines, table
 
 TEST, TRAIN = measure("test_accuracy"), measure("train_accuracy")
-Lines = list[str]
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Lines:
-    """A Markdown table; the first column is text."""
-    rows = list(rows)
-    if not rows or len(headings) < 2:
-        return ["Not measured.", ""]
-    lines = [f"| {' | '.join(headings)} |", "|---|" + "---:|" * (len(headings) - 1)]
-    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def by_depth(results: Results, networks: dict[str, Network], of: Measure) -> Lines:
@@ -214,12 +202,10 @@ def step_sizes(results: Results) -> Lines:
     paper = [f"{published[dt]['val_accuracy'][-1]:.3f}" for dt in STEP_SIZES]
     rows: list[list[Any]] = [["the paper, one seed", *paper]]
     for label, base in bases:
-        for scaled, words in (("shortcut", "dt y + F(y)"), ("residual", "y + dt F(y)")):
-            row = [f"{label}: {words}"]
-            for dt in STEP_SIZES:
-                way = "residual" if dt == 1.0 else scaled
-                row.append(results.interval(replace(base, dt=dt, scaled=way), TEST))
-            rows.append(row)
+        for scaled, words in WAYS.items():
+            networks = [replace(base, dt=dt, scaled=scaled) for dt in STEP_SIZES]
+            intervals = [results.interval(network, TEST) for network in networks]
+            rows.append([f"{label}: {words}", *intervals])
     return [
         "Test accuracy at depth 50:",
         "",
@@ -263,7 +249,7 @@ def matched(results: Results) -> Lines:
             network.method,
             network.depth,
             *(results.interval(network, of) for of in (TEST, TRAIN)),
-            median(results, network, measure("parameters")),
+            median_parameters(results, network),
         ]
         for group in MATCHED
         for network in (Network(method=method, depth=d) for method, d in group)
@@ -279,93 +265,6 @@ def matched(results: Results) -> Lines:
     return [
         "At equal depth all but `residual2` have equally many parameters: those are the columns "
         "of the first table. With about as many evaluations of F instead:",
-        "",
-        *table(headings, rows),
-    ]
-
-
-def ode(results: Results) -> Lines:
-    """The fifth question."""
-    rows = []
-    networks = dict.fromkeys(network for pair in ode_pairs() for network in pair)
-    for network in networks:
-        for weights, label in (
-            ("constant", "constant in each block"),
-            ("interpolated", "interpolated"),
-        ):
-            found = list(consistency_by_seed(results.folder, network, weights).values())
-            unresolved = len(read(results.folder, network)) - len(found)
-            if found:
-                verdicts = sum(one["verdict"] == "behaves like an ODE" for one in found)
-                rows.append(
-                    [
-                        ode_label(network),
-                        label,
-                        *(
-                            interval([one[key] for one in found])
-                            for key in (
-                                "distance",
-                                "accuracy",
-                                "accuracy_at_limit",
-                                "accuracy_lost",
-                            )
-                        ),
-                        f"{verdicts}/{len(found)}"
-                        + (f", {unresolved} unresolved" if unresolved else ""),
-                    ]
-                )
-    headings = [
-        "network",
-        "weights in depth",
-        "distance from the limit",
-        "accuracy",
-        "accuracy in the limit",
-        "lost",
-        "verdict: an ODE",
-    ]
-    return [
-        "Trained networks of depth 50 are run with other methods and with 1, 2, 4, 8 and 16 "
-        "substeps (`keras_rk.diagnostics.ode_consistency`, statistics recalibrated). Every one "
-        "of them converges to a limit: with fixed smooth blocks it must. What decides is how far "
-        "the trained outputs are from it, relative to its size, and the accuracy lost on the way. "
-        '"Constant": each block is the flow of its own field; "interpolated": weights are '
-        "linear in depth between the middles of blocks. The penalty, with its weight, is "
-        "on squared differences of the weights of consecutive blocks.",
-        "",
-        *table(headings, rows),
-        "![how networks change on the way to the limit](images/ode.png)",
-        "",
-        *steepness(results, networks),
-    ]
-
-
-def steepness(results: Results, networks: Iterable[Network]) -> Lines:
-    """Lipschitz estimates against the interval of stability."""
-    rows = []
-    for network in networks:
-        blocks = [one["steepness"]["blocks"] for one in read(results.folder, network).values()]
-        if blocks:
-            scaled = np.array([[block["scaled"] for block in of] for of in blocks], float)
-            inside = np.mean([[block["is_inside_real"] for block in of] for of in blocks])
-            rows.append(
-                [
-                    ode_label(network),
-                    f"{np.nanmedian(scaled):.2f}",
-                    f"{np.nanmax(scaled):.2f}",
-                    f"{blocks[0][0]['real_interval']:.2f}",
-                    f"{100 * inside:.0f} %",
-                ]
-            )
-    headings = [
-        "network",
-        "median of dt L",
-        "largest dt L",
-        "real stability interval",
-        "blocks inside",
-    ]
-    return [
-        "The Lipschitz constant L of F in each block, on the states that the test points pass "
-        "(the largest norm of its Jacobian), beside the interval of stability of the method:",
         "",
         *table(headings, rows),
     ]

@@ -7,9 +7,7 @@ seed has its own points, initial weights and batches.
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +16,9 @@ import keras
 import numpy as np
 from grid import Network
 from networks import build, stack_of
+from records import record
+from spirals_example import BATCH, CURVES, paper_data
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from spirals import BATCH, paper_data
-
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 Values = list[Any]
 
 
@@ -148,7 +144,7 @@ def train(
     """Trains a network with each seed; a record and the weights for each."""
     start = time.perf_counter()
     trainer = Trainer(network)
-    data = load_data(seeds)
+    data = jax.device_put(load_data(seeds))
     state = trainer.initial(seeds)
     shuffles = [np.random.default_rng(seed) for seed in seeds]
     curves: dict[str, list[Any]] = {curve: [] for curve in CURVES}
@@ -166,22 +162,20 @@ def train(
     seconds = time.perf_counter() - start
     return [
         (
-            {
-                "network": network.to_dict(),
-                "seed": seed,
-                "parameters": trainer.model.count_params(),
-                "evaluations": network.evaluations,
-                "train_accuracy": float(train_accuracy[n]),
-                "test_accuracy": float(curves["val_accuracy"][-1][n]),
-                "history": {curve: [float(v[n]) for v in curves[curve]] for curve in CURVES},
-                "gradient_norms": {
+            record(
+                network,
+                seed,
+                history={curve: [float(v[n]) for v in curves[curve]] for curve in CURVES},
+                parameters=trainer.model.count_params(),
+                train_accuracy=float(train_accuracy[n]),
+                gradient_norms={
                     "first_epoch": norms[0][n].tolist(),
                     "last_epoch": norms[-1][n].tolist(),
                 },
-                "epoch_seconds": min(times) / len(seeds),
-                "seconds": seconds / len(seeds),
-                "trained_together": len(seeds),
-            },
+                epoch_seconds=min(times) / len(seeds),
+                seconds=seconds / len(seeds),
+                trained_together=len(seeds),
+            ),
             trainer.weights(state, n),
         )
         for n, seed in enumerate(seeds)

@@ -26,11 +26,16 @@ class Method(NamedTuple):
     order: int
 
 
+def method_name(tableau: Tableau) -> str:
+    """What a method is called."""
+    return tableau.name or f"{tableau.stages} stages"
+
+
 def method(tableau: Any) -> Method:
     """A method from whatever users pass for a tableau."""
     tableau = as_tableau(tableau)
     order = check(tableau, max_order=tableau.claimed_order or DEFAULT_MAX_ORDER).order
-    return Method(tableau.name or f"{tableau.stages} stages", tableau, order)
+    return Method(method_name(tableau), tableau, order)
 
 
 def several_methods(tableaux: Any) -> list[Method]:
@@ -49,7 +54,7 @@ def several_methods(tableaux: Any) -> list[Method]:
 
 def method_names(layers: Sequence[MethodLayer]) -> str:
     """The methods of some layers, for a reader."""
-    names = [layer.tableau.name or f"{layer.tableau.stages} stages" for layer in layers]
+    names = [method_name(layer.tableau) for layer in layers]
     return ", ".join(dict.fromkeys(names))
 
 

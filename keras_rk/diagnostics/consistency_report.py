@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from keras_rk.diagnostics.plots import draw, positive, powers_of_two
-from keras_rk.diagnostics.tables import plain, shown, table
+from keras_rk.diagnostics.plots import positive, powers_of_two
+from keras_rk.diagnostics.reports import Report
+from keras_rk.diagnostics.tables import shown, table
 
 ODE = "behaves like an ODE"
 STEPS = "relies on its own steps"
@@ -36,8 +38,10 @@ class Run:
 
 
 @dataclass(frozen=True)
-class ConsistencyReport:
+class ConsistencyReport(Report):
     """How far a trained network is from the limit of ever smaller steps.
+
+    `plot` draws distances from the limit, and accuracies, over the number of substeps.
 
     Distances are root mean squares over all outputs and all data, relative to what they are
     measured from: rms(outputs - limit) / rms(limit).
@@ -97,14 +101,9 @@ class ConsistencyReport:
         keeps_accuracy = lost is None or lost <= self.accuracy_tolerance
         return ODE if self.distance <= self.tolerance and keeps_accuracy else STEPS
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report for a program, ready for JSON; numbers that are not finite are None."""
-        further = {
-            "accuracy_lost": self.accuracy_lost,
-            "is_resolved": self.is_resolved,
-            "verdict": self.verdict,
-        }
-        return plain({**asdict(self), **further})
+    def _parts(self) -> dict[str, Any]:
+        further = ("accuracy_lost", "is_resolved", "verdict")
+        return {**asdict(self), **{name: getattr(self, name) for name in further}}
 
     def __str__(self) -> str:
         limit = f"{self.limit.method}, {self.limit.substeps} substeps"
@@ -133,20 +132,10 @@ class ConsistencyReport:
         ]
         return table(headings, rows)
 
-    def plot(self, target: Any = None) -> Any:
-        """Distances from the limit, and accuracies, over the number of substeps.
+    def _painters(self) -> list[Callable[[Any], None]]:
+        return [self._draw] + ([] if self.metric is None else [self._draw_scores])
 
-        Args:
-            target: a path, to which the picture is written; Matplotlib axes, into which the
-                distances are drawn; None for a new figure.
-
-        Returns:
-            The Matplotlib figure.
-        """
-        panels = [self._draw_distances] + ([] if self.metric is None else [self._draw_scores])
-        return draw(target, panels)
-
-    def _draw_distances(self, axes: Any) -> None:
+    def _draw(self, axes: Any) -> None:
         for name, runs in self._by_method().items():
             points = positive([run.substeps for run in runs], [run.to_limit for run in runs])
             axes.plot(*points, marker="o", label=name)

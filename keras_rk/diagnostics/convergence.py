@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,17 +12,21 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
-from keras_rk.diagnostics.plots import draw, positive, powers_of_two
+from keras_rk.diagnostics.plots import positive, powers_of_two
+from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs, relative_distance
-from keras_rk.diagnostics.tables import plain, shown, table
+from keras_rk.diagnostics.tables import shown, table
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
 ABOVE_FLOOR = 4  # how many times the floor a distance must be to count
 
 
 @dataclass(frozen=True)
-class OrderReport:
+class OrderReport(Report):
     """The order of convergence that a trained network shows.
+
+    `plot` draws the distances from the limit over the number of substeps, beside a line of the
+    order.
 
     Attributes:
         method: the name of the method.
@@ -50,10 +54,6 @@ class OrderReport:
     reference: str
     weights: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report for a program, ready for JSON; numbers that are not finite are None."""
-        return plain(asdict(self))
-
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
         rows = zip(self.substeps, self.distances, [None, *self.orders], strict=True)
@@ -67,17 +67,6 @@ class OrderReport:
                 table(["substeps", "to limit", "order"], list(rows)),
             ]
         )
-
-    def plot(self, target: Any = None) -> Any:
-        """Distances from the limit over the number of substeps, beside lines of the order.
-
-        Args:
-            target: a path, to which the picture is written; Matplotlib axes; None for a new figure.
-
-        Returns:
-            The Matplotlib figure.
-        """
-        return draw(target, [self._draw])
 
     def _draw(self, axes: Any) -> None:
         xs, ys = positive(self.substeps, self.distances)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,12 +13,13 @@ from keras import ops
 from keras_rk.as_tableau import as_tableau
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.copies import made_again
-from keras_rk.diagnostics.plots import blocks, draw
-from keras_rk.diagnostics.tables import plain, table
-from keras_rk.inner_layers import numbers
+from keras_rk.diagnostics.plots import blocks
+from keras_rk.diagnostics.reports import Report
+from keras_rk.diagnostics.tables import label, table
 from keras_rk.layers import loops
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.method_replacement import with_method
+from keras_rk.summing_pass import SummingPass
 from keras_rk.weight_transfer import WeightTransfer
 
 
@@ -42,8 +43,8 @@ class BlockError:
 
 
 @dataclass(frozen=True)
-class LocalErrorReport:
-    """The local errors of all blocks, in the order of the model.
+class LocalErrorReport(Report):
+    """The local errors of all blocks, in the order of the model. `plot` draws them.
 
     Attributes:
         blocks: one `BlockError` for each block.
@@ -56,24 +57,9 @@ class LocalErrorReport:
         """The errors alone."""
         return np.array([block.error for block in self.blocks])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report for a program, ready for JSON; numbers that are not finite are None."""
-        return plain(asdict(self))
-
     def __str__(self) -> str:
         rows = [[label(b), b.method, b.dt, b.error] for b in self.blocks]
         return "Local errors\n\n" + table(["block", "method", "dt", "error"], rows)
-
-    def plot(self, target: Any = None) -> Any:
-        """The error of each block.
-
-        Args:
-            target: a path, to which the picture is written; Matplotlib axes; None for a new figure.
-
-        Returns:
-            The Matplotlib figure.
-        """
-        return draw(target, [self._draw])
 
     def _draw(self, axes: Any) -> None:
         for name in dict.fromkeys(block.layer for block in self.blocks):
@@ -84,11 +70,6 @@ class LocalErrorReport:
         blocks(axes)
         axes.set_ylabel("local error")
         axes.legend()
-
-
-def label(block: Any) -> str:
-    """What a block is called in a table."""
-    return block.layer if block.block is None else f"{block.layer} {block.block}"
 
 
 def local_error(
@@ -196,7 +177,7 @@ def with_errors(model: keras.Model) -> keras.Model:
     return new
 
 
-class _Pass(keras.Model):
+class _Pass(SummingPass):
     """Calls a model in inference mode and adds up the squares of its estimated errors.
 
     Args:
@@ -205,31 +186,14 @@ class _Pass(keras.Model):
     """
 
     def __init__(self, model: keras.Model, layers: Sequence[MethodLayer]) -> None:
-        super().__init__(autocast=False, name="local_error")
-        self.inner = model
-        variables: list[Any] = [layer._error for layer in layers]
-        self._errors = lambda: variables  # not to be tracked: they belong to the model
-        self._sums = [self._number(variable.shape) for variable in self._errors()]
-        self._samples = self._number(())
-        self.built = True
-
-    def _number(self, shape: Sequence[int]) -> keras.Variable:
-        return self.add_weight(
-            shape=shape, initializer="zeros", dtype="float32", trainable=False, autocast=False
-        )
+        super().__init__(model, [layer._error for layer in layers], "A local error")
 
     def call(self, inputs: Any) -> Any:
         self.inner(inputs, training=False)
         samples = ops.cast(ops.shape(keras.tree.flatten(inputs)[0])[0], "float32")
-        for total, variable in zip(self._sums, self._errors(), strict=True):
-            error = ops.cast(loops.value(variable, written=True), "float32")
-            total.assign(total + samples * ops.square(error))
-        self._samples.assign(self._samples + samples)
-        return ops.zeros((1,))
+        errors = [loops.value(variable, written=True) for variable in self._variables()]
+        return self.add([ops.square(ops.cast(error, "float32")) for error in errors], samples)
 
     def errors(self) -> list[np.ndarray]:
         """The root mean squares over all samples."""
-        samples = float(ops.convert_to_numpy(self._samples))
-        if not samples > 0:
-            raise ValueError("A local error needs at least one batch. Received: no data.")
-        return [np.sqrt(numbers(total) / samples) for total in self._sums]
+        return [np.sqrt(mean) for mean in self.means()]

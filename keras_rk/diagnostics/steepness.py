@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rk.diagnostics.arguments import outermost_layers
+from keras_rk.diagnostics.arguments import method_name, outermost_layers
 from keras_rk.diagnostics.jacobians import estimated, full_jacobians, norms_and_radii
-from keras_rk.diagnostics.local_errors import label
 from keras_rk.diagnostics.passages import Passage, passages
-from keras_rk.diagnostics.plots import blocks, draw
+from keras_rk.diagnostics.plots import blocks
+from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import progress_bar
-from keras_rk.diagnostics.tables import plain, table
+from keras_rk.diagnostics.tables import label, table
 from keras_rk.layers.arguments import positive_integer
 from keras_rk.stability import stability_function
 
@@ -63,8 +63,10 @@ class Steepness:
 
 
 @dataclass(frozen=True)
-class LipschitzReport:
+class LipschitzReport(Report):
     """How steep f is in all blocks, in the order of the model.
+
+    `plot` draws |dt| L of each block beside the stability intervals.
 
     Attributes:
         blocks: one `Steepness` for each block.
@@ -72,11 +74,10 @@ class LipschitzReport:
 
     blocks: tuple[Steepness, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report for a program, ready for JSON; numbers that are not finite are None."""
+    def _parts(self) -> dict[str, Any]:
         names = ("scaled", "is_inside_real", "is_inside_imaginary")
         blocks = [{**asdict(b), **{name: getattr(b, name) for name in names}} for b in self.blocks]
-        return plain({"blocks": blocks})
+        return {"blocks": blocks}
 
     def __str__(self) -> str:
         headings = ["block", "method", "|dt|", "L", "radius", "|dt| L"]
@@ -90,17 +91,6 @@ class LipschitzReport:
         bounds = any(not block.is_exact for block in self.blocks)
         note = "\n\nL is a lower bound where states are large." if bounds else ""
         return f"Lipschitz estimates of f\n\n{table(headings, rows)}{note}"
-
-    def plot(self, target: Any = None) -> Any:
-        """|dt| L of each block beside the stability interval.
-
-        Args:
-            target: a path, to which the picture is written; Matplotlib axes; None for a new figure.
-
-        Returns:
-            The Matplotlib figure.
-        """
-        return draw(target, [self._draw])
 
     def _draw(self, axes: Any) -> None:
         places = np.arange(len(self.blocks))
@@ -220,7 +210,7 @@ def _steepness(
     return Steepness(
         layer=passage.layer,
         block=passage.block,
-        method=passage.single.tableau.name or f"{passage.single.tableau.stages} stages",
+        method=method_name(passage.single.tableau),
         dt=float(np.max(np.abs(passage.single.step_sizes))),
         lipschitz=norm,
         spectral_radius=radius,

@@ -25,6 +25,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]], indent: str = 
     return "\n".join(lines)
 
 
+def label(block: Any) -> str:
+    """What a block is called: by its layer, and its number there if it has one."""
+    return block.layer if block.block is None else f"{block.layer} {block.block}"
+
+
 def shown(value: Any) -> str:
     """A value for a reader, numbers with three digits.
 
