@@ -205,3 +205,17 @@ def test_the_report_can_be_written_again_from_the_packed_records(tmp_path):
     report.main(["--results", str(archive), "--output", str(tmp_path / "other")])
     for name in ("REPORT.md", "networks.csv", "records.tar.xz"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    found = folder_with(tmp_path, falling("standard"), ("digits",))
+    file = found.folder.file(next(iter(found.networks)), 0)
+    file.write_text('{"network": ')
+    with pytest.raises(SystemExit, match=r"seed0\.json is not what a run writes"):
+        report.main(["--results", str(tmp_path)])
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "records.tar.xz").write_text("nothing")
+    with pytest.raises(SystemExit, match="is no archive of records"):
+        report.main(["--results", str(tmp_path / "records.tar.xz")])

@@ -254,7 +254,7 @@ def normalization(results: Results) -> Any:
             )
         axes.set(title=method, xlabel="depth")
     panels[0].set(ylabel="test accuracy", ylim=(0.75, 1.02))
-    legend(panels[0], 8)
+    legend(panels[-1], 8)
     figure.tight_layout()
     return figure
 

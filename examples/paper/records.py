@@ -116,7 +116,13 @@ class Folder:
 
     def _read(self, kind: str) -> Iterator[tuple[Network, int, Record]]:
         for file in sorted((self.path / kind).glob("*/seed*.json")):
-            found = json.loads(file.read_text())
+            try:
+                found = json.loads(file.read_text())
+            except ValueError as error:
+                raise SystemExit(
+                    f"{file} is not what a run writes: {error}. Delete it, and run.py trains that "
+                    "network again."
+                ) from error
             yield Network(**found["network"]), found["seed"], found
 
     def pack(self, file: Path) -> None:
@@ -134,6 +140,9 @@ class Folder:
 
 def unpacked(file: Path, path: Path) -> Folder:
     """A folder at `path` with what `Folder.pack` wrote."""
-    with tarfile.open(file) as archive:
-        archive.extractall(path, filter="data")
+    try:
+        with tarfile.open(file) as archive:
+            archive.extractall(path, filter="data")
+    except tarfile.TarError as error:
+        raise SystemExit(f"{file} is no archive of records: {error}.") from error
     return Folder(path)
