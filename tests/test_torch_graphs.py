@@ -13,7 +13,7 @@ if BACKEND != "torch":
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from keras_rk.layers.loops import torch_graphs
+from keras_rk.layers.loops import torch_calls, torch_fusions, torch_graphs
 
 
 def tensor(*shape, seed=0):
@@ -28,7 +28,7 @@ def graph_of(function, *inputs):
 def names(module):
     """The operations, in order."""
     calls = [node for node in module.graph.nodes if node.op == "call_function"]
-    return [str(node.target).split(".")[1] for node in calls]
+    return [node.target.__name__.split(".")[0] for node in calls]
 
 
 Y, W, B = tensor(4, 4), tensor(4, 4, seed=1), tensor(4, seed=2)
@@ -50,6 +50,19 @@ REWRITTEN = {
         ["t", "clone", "sin"],
     ),
     "scaled sum": (lambda y, w, b: (torch.add(y, w @ w, alpha=2.0),), ["mm", "add"]),
+    "written into": (lambda y, w, b: (y.sin().mul_(w).add_(b),), ["sin", "mul", "add"]),
+    "views there and back": (
+        lambda y, w, b: (y - y.mean(0, keepdim=True).squeeze(0).view(1, 4),),
+        ["mean", "sub"],
+    ),
+    "a cast for a sum": (
+        lambda y, w, b: (y + (w.bfloat16() @ w.bfloat16()).float(),),
+        ["_to_copy", "mm", "add"],
+    ),
+    "a cast for more than a sum": (
+        lambda y, w, b: (y + (k := (w.bfloat16() @ w.bfloat16()).float()), k),
+        ["_to_copy", "mm", "_to_copy", "add"],
+    ),
 }
 
 
@@ -57,11 +70,76 @@ REWRITTEN = {
 def test_fewer_operations(name):
     function, expected = REWRITTEN[name]
     module = graph_of(function, Y, W, B)
+    torch_graphs.drop_writes(module)
+    assert not torch_graphs.writes(module)
     torch_graphs.simplify(module, own=1)
-    torch_graphs.fuse(module)
+    torch_fusions.fuse(module)
     assert names(module) == expected
     for one, other in zip(module(Y, W, B), function(Y, W, B), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+SEEN_ELSEWHERE = {
+    "an argument": lambda y, w, b: (y.add_(w),),
+    "a part of it": lambda y, w, b: ((z := y.sin()), z[0].add_(b)),
+    "with another dtype": lambda y, w, b: (y.bfloat16().add_(w),),
+    "by a view": lambda y, w, b: ((z := y.sin()), (part := z[0]), z.add_(w), part + 1),
+}
+
+
+@pytest.mark.parametrize("name", SEEN_ELSEWHERE)
+def test_what_is_written_and_seen_elsewhere_stays(name):
+    module = graph_of(SEEN_ELSEWHERE[name], Y, W, B)
+    before = names(module)
+    torch_graphs.drop_writes(module)
+    assert names(module) == before
+    assert torch_graphs.writes(module)
+    found = module(Y.clone(), W, B)
+    for one, other in zip(found, SEEN_ELSEWHERE[name](Y.clone(), W, B), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_what_depends_on_constants_alone_is_prepared():
+    def function(y, w, b):
+        return y @ w.t().sin() + b.cos(), w + torch.bernoulli(b)
+
+    module = graph_of(function, Y, W, B)
+    prepare, rest = torch_graphs.hoist(module, 1)
+    assert names(prepare) == ["t", "sin", "cos"]
+    assert names(rest) == ["mm", "add", "bernoulli", "add"]
+    chances = torch.tensor([0.0, 1.0, 1.0, 0.0])
+    ours, theirs = rest(Y, *prepare(W, chances)), function(Y, W, chances)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+DIRECTLY = {
+    "a product": lambda y, w, b: (torch.addmm(b, y, w),),
+    "views": lambda y, w, b: (y.t().unsqueeze(0).permute(2, 0, 1).squeeze(1).view(16),),
+    "sums": lambda y, w, b: (y.sum([0], True) + y.mean([1]), torch.add(y, w, alpha=3.0)),
+    "numbers": lambda y, w, b: (2 * y / 3 - 1, y.abs().sqrt() ** 2, -y),
+    "casts": lambda y, w, b: (y.bfloat16(), y.double() + w),
+    "functions": lambda y, w, b: (y.tanh(), y.relu(), y.sigmoid(), y.exp().rsqrt()),
+    "convolution": lambda y, w, b: (
+        torch.nn.functional.conv2d(y.view(1, 4, 2, 2), w.view(4, 4, 1, 1), b, padding=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIRECTLY)
+def test_direct_calls_compute_the_same(name):
+    module = graph_of(DIRECTLY[name], Y, W, B)
+    torch_calls.call_directly(module)
+    assert "torch.ops" not in module.code
+    for one, other in zip(module(Y, W, B), DIRECTLY[name](Y, W, B), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_copy_of_the_same_dtype_stays_a_copy():
+    module = graph_of(lambda y, w, b: (torch.ops.aten._to_copy(y, dtype=torch.float32),), Y, W, B)
+    torch_calls.call_directly(module)
+    (found,) = module(Y, W, B)
+    assert found.data_ptr() != Y.data_ptr()
 
 
 def test_random_numbers_are_not_merged():
@@ -84,7 +162,7 @@ def test_results_are_added_to_sums(name):
     module = graph_of(lambda *inputs: (*function(*inputs), inputs[0].cos()), Y, W, B)
     torch_graphs.simplify(module)
     torch_graphs.accumulate(module, [0, 1])
-    torch_graphs.fuse(module)
+    torch_fusions.fuse(module)
     start = tensor(4, 4, seed=5), tensor(4, seed=6)
     totals = [x.clone() for x in start]
     *nothing, last = module(Y, W, B, *totals)

@@ -1,7 +1,8 @@
 """Graphs of PyTorch's own operations, rewritten to compute the same in fewer and cheaper ones.
 
 What `make_fx` records has no views or copies left out, and repeats itself: stages use the same
-weights. Nothing here applies to a graph in which an operation writes into its input.
+weights. But for `drop_writes`, nothing here applies to a graph in which an operation writes into
+its input.
 """
 
 from __future__ import annotations
@@ -15,6 +16,20 @@ from torch.fx import GraphModule, Node
 
 aten = torch.ops.aten
 SAME = {aten.mul.Scalar: aten.mul.Tensor, aten.div.Scalar: aten.div.Tensor}
+VIEWS = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default)
+
+
+def drop_writes(module: GraphModule) -> None:
+    """Operations that write into a value that nothing else is a view of return a new one."""
+    nodes = list(module.graph.nodes)
+    for number, node in enumerate(nodes):
+        functional = _without_write(node)
+        if functional is None or not _is_own(node.args[0], node):
+            continue
+        written, node.target = node.args[0], functional
+        for later in set(written.users).intersection(nodes[number + 1 :]):
+            later.replace_input_with(written, node)
+    module.recompile()
 
 
 def simplify(module: GraphModule, own: int = 0) -> None:
@@ -26,15 +41,62 @@ def simplify(module: GraphModule, own: int = 0) -> None:
     kept = set(_output(module.graph).args[0][:own])
     _merge_equal(module.graph, kept)
     _drop_copies(module.graph, kept)
-    _clean(module)
+    _drop_views(module.graph, kept)
+    clean(module)
 
 
-def fuse(module: GraphModule) -> None:
-    """Sums of products become one operation each."""
-    _fuse_biases(module.graph)
-    _fuse_multiples(module.graph)
-    _fuse_products(module.graph)
-    _clean(module)
+def hoist(module: GraphModule, changing: int) -> tuple[GraphModule, GraphModule]:
+    """What depends on constants alone, and the rest.
+
+    Args:
+        changing: how many of the arguments, the first ones, are no constants.
+
+    Returns:
+        Two graphs: constants -> prepared values; other arguments and prepared values -> results.
+    """
+    nodes = list(module.graph.nodes)
+    arguments = [node for node in nodes if node.op == "placeholder"]
+    constants = arguments[changing:]
+    known = set(constants)
+    for node in nodes:
+        inputs = set(node.all_input_nodes)
+        if node.op == "call_function" and inputs and inputs <= known and not _draws(node):
+            known.add(node)
+    needed = dict.fromkeys(
+        x for node in nodes if node not in known for x in node.all_input_nodes if x in known
+    )
+    fixed = [node for node in nodes if node in known]
+    rest = [node for node in nodes if node not in known]
+    returned = _output(module.graph).args[0]
+    return (
+        part(module, fixed, constants, list(needed)),
+        part(module, rest, [*arguments[:changing], *needed], returned),
+    )
+
+
+def part(
+    module: GraphModule,
+    body: Sequence[Node],
+    arguments: Sequence[Node],
+    returned: Sequence[Node | None],
+    origin: Callable[[Node], Node] = lambda node: node,
+) -> GraphModule:
+    """Some operations of a graph, as a graph of their own.
+
+    Args:
+        body: the operations, in order; arguments among them are passed over.
+        origin: what to use in the place of a node.
+    """
+    new = torch.fx.Graph()
+    copies = {node: new.placeholder(node.name) for node in arguments}
+    for node, copy in copies.items():
+        copy.meta = dict(node.meta)
+    for node in body:
+        if node.op not in ("placeholder", "output") and node not in copies:
+            copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
+    new.output(tuple(None if node is None else copies[node] for node in returned))
+    new.eliminate_dead_code()
+    return GraphModule(module, new)
 
 
 def accumulate(module: GraphModule, results: Sequence[int]) -> None:
@@ -48,15 +110,16 @@ def accumulate(module: GraphModule, results: Sequence[int]) -> None:
     graph = module.graph
     output = _output(graph)
     returned = list(output.args[0])
-    last = [node for node in graph.nodes if node.op == "placeholder"][-1]
+    last = last_argument(graph)
     for place in results:
         with graph.inserting_after(last):
             total = last = graph.placeholder(f"total_{place}")
+        total.meta = dict(returned[place].meta)
         for term in _terms(returned[place]):
             _add(graph, total, term, output)
         returned[place] = None
     output.args = (tuple(returned),)
-    _clean(module)
+    clean(module)
 
 
 def adding(function: Callable[..., Sequence[Any]], results: Sequence[int]) -> Callable:
@@ -91,28 +154,56 @@ def _output(graph: Any) -> Node:
     return next(iter(reversed(graph.nodes)))
 
 
-def _clean(module: GraphModule) -> None:
+def last_argument(graph: Any) -> Node:
+    return [node for node in graph.nodes if node.op == "placeholder"][-1]
+
+
+def clean(module: GraphModule) -> None:
     module.graph.eliminate_dead_code()
     module.recompile()
 
 
-def _calls(graph: Any, *targets: Any) -> list[Node]:
+def calls(graph: Any, *targets: Any) -> list[Node]:
     return [node for node in graph.nodes if node.target in targets]
 
 
-def _value(node: Any) -> Any:
+def value(node: Any) -> Any:
     """A tensor with the shape, strides and dtype of a node's result; None if unknown."""
     found = node.meta.get("val") if isinstance(node, Node) else None
     return found if isinstance(found, torch.Tensor) else None
 
 
-def _alike(*nodes: Any) -> bool:
-    values = [_value(node) for node in nodes]
+def alike(*nodes: Any) -> bool:
+    values = [value(node) for node in nodes]
     return all(x is not None for x in values) and len({(x.shape, x.dtype) for x in values}) == 1
 
 
-def _is_sum(node: Node) -> bool:
+def is_sum(node: Node) -> bool:
     return node.target is aten.add.Tensor and node.kwargs.get("alpha", 1) == 1
+
+
+# ----------------------------------------------------------------------------------------- writes
+
+
+def _without_write(node: Node) -> Any:
+    """The operation that returns what this one writes into its first argument, if there is one."""
+    schema = getattr(node.target, "_schema", None)
+    packet, _, overload = str(node.target).removeprefix("aten.").partition(".")
+    if schema is None or not schema.is_mutable or not packet.endswith("_"):
+        return None
+    first, *others = schema.arguments
+    if first.alias_info is None or any(x.alias_info is not None for x in others):
+        return None
+    if len({getattr(value(x), "dtype", None) for x in node.all_input_nodes}) > 1:
+        return None  # what is written has the dtype of what was there before
+    return getattr(getattr(aten, packet[:-1], None), overload, None)
+
+
+def _is_own(written: Node, writer: Node) -> bool:
+    """Whether a value is no view of another, nor another a view of it."""
+    if written.op != "call_function" or _may_pass_on(written):
+        return False
+    return not any(_may_pass_on(user) for user in written.users if user is not writer)
 
 
 # ------------------------------------------------------------------------------------ simplifying
@@ -139,16 +230,28 @@ def _frozen(x: Any) -> Any:
 
 
 def _drop_copies(graph: Any, kept: set[Node]) -> None:
-    for node in _calls(graph, aten.clone.default):
+    for node in calls(graph, aten.clone.default):
         source = node.args[0]
         explicit = node.kwargs.get("memory_format") not in (None, torch.preserve_format)
         if explicit and source.target is aten.clone.default:
             node.args = source.args  # a copy of a copy
-    for node in _calls(graph, aten.clone.default):
+    for node in calls(graph, aten.clone.default):
         source = node.args[0]
-        same = _alike(node, source) and _value(node).stride() == _value(source).stride()
+        same = alike(node, source) and value(node).stride() == value(source).stride()
         if same and node not in kept and not any(map(_may_pass_on, node.users)):
             node.replace_all_uses_with(source)
+
+
+def _drop_views(graph: Any, kept: set[Node]) -> None:
+    """Views that lead back to the shape of a value they were taken from."""
+    for node in calls(graph, *VIEWS):
+        source, before = node, None
+        while source.target in VIEWS:
+            source = source.args[0]
+            if alike(node, source) and value(source).is_contiguous():
+                before = source
+        if before is not None and node not in kept:
+            node.replace_all_uses_with(before)
 
 
 def _may_pass_on(node: Node) -> bool:
@@ -159,81 +262,23 @@ def _may_pass_on(node: Node) -> bool:
     return schema is None or any(result.alias_info is not None for result in schema.returns)
 
 
-# ----------------------------------------------------------------------------------------- fusing
-
-
-def _fuse_biases(graph: Any) -> None:
-    """permute(convolution(x, w)) + b, with the channels last, is a convolution with a bias."""
-    for node in filter(_is_sum, _calls(graph, aten.add.Tensor)):
-        permuted, viewed = node.args
-        if not (
-            isinstance(viewed, Node)
-            and permuted.target is aten.permute.default
-            and viewed.target is aten.view.default
-            and (bias := viewed.args[0]).op == "placeholder"
-            and (convolution := permuted.args[0]).target is aten.convolution.default
-            and len(convolution.users) == len(permuted.users) == 1
-        ):
-            continue
-        without_bias, is_transposed = convolution.args[2] is None, convolution.args[6]
-        channels_last = permuted.args[1][-1] == 1 and len(_value(bias).shape) == 1
-        channels_last = channels_last and viewed.args[1][-1] == _value(bias).shape[0]
-        same = _alike(node, permuted) and _value(bias).dtype == _value(node).dtype
-        if without_bias and not is_transposed and channels_last and same:
-            convolution.update_arg(2, bias)
-            node.replace_all_uses_with(permuted)
-
-
-def _fuse_multiples(graph: Any) -> None:
-    """x + c k, in one operation."""
-    for node in filter(_is_sum, _calls(graph, aten.add.Tensor)):
-        for x, multiple in (node.args, node.args[::-1]):
-            if (
-                isinstance(multiple, Node)
-                and multiple.target in (aten.mul.Tensor, aten.mul.Scalar)
-                and isinstance(multiple.args[1], float)
-                and len(multiple.users) == 1
-                and isinstance(x, Node)
-                and _alike(node, x, multiple, multiple.args[0])
-                and _value(node).is_floating_point()
-            ):
-                node.args, node.kwargs = (x, multiple.args[0]), {"alpha": multiple.args[1]}
-                break
-
-
-def _fuse_products(graph: Any) -> None:
-    """x + a b, in one operation."""
-    for node in filter(_is_sum, _calls(graph, aten.add.Tensor)):
-        for x, product in (node.args, node.args[::-1]):
-            if (
-                isinstance(product, Node)
-                and product.target is aten.mm.default
-                and len(product.users) == 1
-                and _alike(node, product)
-                and _value(x) is not None
-                and _value(x).dtype == _value(product).dtype
-                and _value(x).shape in (_value(product).shape, _value(product).shape[1:])
-            ):
-                node.target, node.args, node.kwargs = aten.addmm.default, (x, *product.args), {}
-                break
-
-
 # ----------------------------------------------------------------------------------- accumulating
 
 
 def _terms(node: Node) -> list[Node]:
-    if _is_sum(node) and len(node.users) == 1 and _alike(node, *node.args):
+    if is_sum(node) and len(node.users) == 1 and alike(node, *node.args):
         return [term for x in node.args for term in _terms(x)]
     return [node]
 
 
 def _add(graph: Any, total: Node, term: Node, output: Node) -> None:
-    if term.target is aten.mm.default and len(term.users) == 1:
-        with graph.inserting_before(term):
-            graph.call_function(aten.addmm_.default, (total, *term.args))
-    elif term.op == "placeholder" or term.target is operator.getitem:
-        with graph.inserting_before(output):
-            graph.call_function(aten.add_.Tensor, (total, term))
+    is_product = term.target is aten.mm.default and len(term.users) == 1
+    # What a graph is given, or a part of a result, comes before all that computes.
+    is_given = term.op == "placeholder" or term.target is operator.getitem
+    if is_product:
+        place, target, added = graph.inserting_before(term), aten.addmm_.default, term.args
     else:
-        with graph.inserting_after(term):
-            graph.call_function(aten.add_.Tensor, (total, term))
+        place = graph.inserting_before(output) if is_given else graph.inserting_after(term)
+        target, added = aten.add_.Tensor, (term,)
+    with place:
+        graph.call_function(target, (total, *added)).meta = dict(total.meta)

@@ -85,25 +85,25 @@ class _TracedScan:
     sliced: int
     remat: bool
 
-    def _rows(self, inputs: Sequence[Any]) -> tuple[list, list[tuple], list]:
-        """What the first iteration carries, what each slices, and the constants."""
+    def _rows(self, inputs: Sequence[Any]) -> tuple[list, list[tuple], Sequence]:
+        """What the first iteration carries, what each slices, and what all have in common."""
         a, b = self.carried, self.carried + self.sliced
         given = [x.contiguous() for x in inputs]
         columns = [x.unbind(0) for x in given[a:b]]
         rows = list(zip(*columns, strict=True)) if columns else [()] * self.length
-        return given[:a], rows, given[b:]
+        return given[:a], rows, self.traced.prepare(*given[b:])
 
     def forward(self, inputs: Sequence[Any]) -> tuple[list, list]:
         """The outputs, and what the backward pass needs of each iteration beside the inputs."""
 
         a, end = self.carried, self.traced.length
-        values, rows, constants = self._rows(inputs)
+        values, rows, common = self._rows(inputs)
         collected: list = []
         saved: list = []
         for x in rows:
             if self.remat:
                 saved += [*values, *self._generators(inputs)]
-            results = self.traced.forward(*values, *x, *constants)
+            results = self.traced.forward(*values, *x, *common)
             values = [value.contiguous() for value in results[:a]]
             collected.append(results[a:end])
             if not self.remat:
@@ -123,11 +123,11 @@ class _TracedScan:
         if not self.remat:
             yield from reversed(parts)
             return
-        _, rows, constants = self._rows(inputs)
+        _, rows, common = self._rows(inputs)
         for part, x in zip(reversed(parts), reversed(rows), strict=True):
             values, states = part[: self.carried], part[self.carried :]
             with _drawing_again(states, inputs[0].device):
-                needed = self.traced.forward(*values, *x, *constants)[self.traced.length :]
+                needed = self.traced.forward(*values, *x, *common)[self.traced.length :]
             yield needed
             del needed  # or else those of two iterations are there at a time
 

@@ -12,7 +12,7 @@ import torch._inductor
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 
-from keras_rk.layers.loops import torch_graphs
+from keras_rk.layers.loops import torch_calls, torch_fusions, torch_graphs
 
 _TRACING = RLock()
 MOST_TRACES = 32  # for each layer; one for each shape of a batch
@@ -26,6 +26,7 @@ class Traced:
     is stacked.
 
     Attributes:
+        prepare: constants -> what `forward` takes in their place, the same for all iterations.
         forward: inputs -> outputs, and the values that `backward` needs.
         backward: those values, a gradient for each of `differentiable`, and a sum for each of
             `summed`, which its gradient is added to -> a gradient for each of `with_gradient`.
@@ -36,6 +37,7 @@ class Traced:
         is_random: whether a second run would not compute the same.
     """
 
+    prepare: Callable[..., Sequence[Any]]
     forward: Callable[..., Sequence[Any]]
     backward: Callable[..., Sequence[Any]]
     functional: Callable[..., Sequence[Any]]
@@ -108,6 +110,7 @@ def _trace(
         return None
     if any(isinstance(x, torch._subclasses.FakeTensor) for x in vars(graph).values()):
         return None
+    torch_graphs.drop_writes(graph)
     forward, backward = _split(graph, len(inputs), len(outputs))
     if torch_graphs.is_random(backward):  # it would draw again what the forward pass has drawn
         return None
@@ -120,6 +123,7 @@ def _trace(
         n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
     ]
     _, functional = _split(graph, len(inputs), len(outputs))
+    prepare: Callable[..., Sequence[Any]] = _unchanged
     if compiled:
         forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
     if compiled or torch_graphs.writes(graph):
@@ -128,9 +132,13 @@ def _trace(
         torch_graphs.simplify(forward, len(outputs))
         torch_graphs.simplify(backward)
         torch_graphs.accumulate(backward, reached)
-        torch_graphs.fuse(forward)
-        torch_graphs.fuse(backward)
+        torch_fusions.fuse(forward)
+        torch_fusions.fuse(backward)
+        prepare, forward = torch_graphs.hoist(forward, changing)
+        for graph in (prepare, forward, backward):
+            torch_calls.call_directly(graph)
     return Traced(
+        prepare,
         forward,
         backward,
         functional,
@@ -140,6 +148,10 @@ def _trace(
         tuple(with_gradient[n] for n in reached),
         is_random,
     )
+
+
+def _unchanged(*constants: Any) -> Sequence[Any]:
+    return constants
 
 
 def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
@@ -175,7 +187,6 @@ def _joint(step: Callable, needs: list[bool], differentiable: tuple[int, ...]) -
 
 def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
     """The graph of a joint function, cut in two: what comes before the marker, and after."""
-
     nodes = list(graph.graph.nodes)
     *results, marker = nodes[-1].args[0]
     cut = nodes.index(marker)
@@ -197,20 +208,9 @@ def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
     known = set(before) - set(placeholders[inputs:])
     saved = list(dict.fromkeys(node for node in needed if node in known))
 
-    def part(body: list, arguments: list, returned: list) -> Any:
-        new = torch.fx.Graph()
-        copies = {node: new.placeholder(node.name) for node in arguments}
-        for node, copy in copies.items():
-            copy.meta = dict(node.meta)
-        for node in body:
-            if node.op != "placeholder":
-                copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
-        new.output(tuple(None if node is None else copies[node] for node in returned))
-        new.eliminate_dead_code()
-        return torch.fx.GraphModule(graph, new)
-
-    forward = part(before, placeholders[:inputs], results[:outputs] + saved)
-    backward = part(after, saved + placeholders[inputs:], results[outputs:])
+    part = torch_graphs.part
+    forward = part(graph, before, placeholders[:inputs], results[:outputs] + saved, origin)
+    backward = part(graph, after, saved + placeholders[inputs:], results[outputs:], origin)
     return forward, backward
 
 
