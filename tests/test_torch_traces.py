@@ -564,6 +564,12 @@ def test_a_copy_traces_for_itself(make, duplicate):
     close(layer(y), expected, 0)
 
 
+def test_y_on_another_device():
+    y = torch.empty(4, 3, device="meta")  # Keras's layers bring it to the device of the weights
+    for layer in (dense(), RKResidual(dense(), steps=2), RKStack(dense(), 3)):
+        assert layer(y).device.type == "cpu"
+
+
 def test_threads():
     layer = RKResidual(dense(), "heun2", 0.5, steps=3)
     layer.build((None, 3))

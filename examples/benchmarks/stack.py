@@ -38,6 +38,7 @@ BACKEND = keras.backend.backend()
 WIDTH, BATCH, BATCHES = 8, 32, 62
 HAND, OURS, LAYERS, EMPTY = "by hand", "RKStack", "layers", "fit without blocks"
 COMPILED, WITHOUT_XLA = "RKStack, jit_compile", "RKStack, without XLA"
+LOOPED = "RKStack, train_step in the loop by hand"
 PACKAGES = ("numpy", "keras", {"torch": "torch", "jax": "jax"}.get(BACKEND, "tensorflow"))
 
 # How many times over one call of `fit` gets the points, so that its own cost, 60 ms on TensorFlow
@@ -77,6 +78,8 @@ def keras_model(name: str, method: str, depth: int) -> keras.Model:
             y = keras.layers.BatchNormalization()(y)
     model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid")(y))
     model.compile(optimizer="adam", loss="binary_crossentropy", **compile_options(name))
+    # TensorFlow would trace the first step twice, once to make these variables.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -145,15 +148,16 @@ def agreement(model: keras.Model, method: str) -> dict[str, tuple[float, float]]
 
     Relative differences of the first loss, of all five, and of the changes of the weights, so of
     the gradients as Adam sees them. The second number is the difference that a millionth of the
-    weights makes to the network by hand, for 50 blocks amplify round-off.
+    weights (a thousandth on a GPU) makes to the network by hand, for 50 blocks amplify round-off.
     """
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:  # no zeros and ones, which could hide a mistake
         value = keras.ops.convert_to_numpy(variable)
         variable.assign(value + 0.1 * rng.standard_normal(value.shape).astype("float32"))
     before = weights_of(model)
+    round_off = 1e-3 if by_hand.backend_module(BACKEND).device() else 1e-6  # TF32 on a GPU
     near = {
-        name: value * (1 + 1e-6 * rng.standard_normal(value.shape)).astype("float32")
+        name: value * (1 + round_off * rng.standard_normal(value.shape)).astype("float32")
         for name, value in before.items()
     }
     x, labels = (array[:BATCH] for array in data(1))
@@ -198,8 +202,25 @@ def keras_networks(method: str, options: argparse.Namespace) -> list[str]:
 
 
 def fitting(model: keras.Model) -> Callable[[], Any]:
+    """`fit`, from what it reads fastest."""
     x, labels = data(REPEATS)
-    return lambda: fit(model, x, labels)
+    if BACKEND != "tensorflow":
+        return lambda: fit(model, x, labels)
+    batches = by_hand.backend_module(BACKEND).dataset(*batched(x, labels))
+    return lambda: model.fit(batches, shuffle=False, verbose=0)
+
+
+def looped(model: keras.Model) -> Callable[[], Any]:
+    """The training step of a model on TensorFlow, without what `fit` does between two steps."""
+    backend = by_hand.backend_module(BACKEND)
+    fit(model, *(array[:BATCH] for array in data(1)))  # which makes the optimizer's variables
+    train = backend.batch_after_batch(backend.step_of(model))
+    batches = [backend.tf.constant(array) for array in batched(*data(REPEATS))]
+    return lambda: train(*batches).numpy()
+
+
+def batched(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return x.reshape(-1, BATCH, 2), labels.reshape(-1, BATCH, 1)
 
 
 def measure(method: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -216,6 +237,8 @@ def measure(method: str, options: argparse.Namespace) -> dict[str, Any]:
             first[name] = [perf_counter() - start]
         if is_close(agrees[name]):
             entered.append(Contestant(name, fitting(model)))
+    if BACKEND == "tensorflow":
+        entered.append(Contestant(LOOPED, looped(keras_model(OURS, method, options.depth))))
     entered += by_hand_contestants(method, options)
     entered.append(Contestant(EMPTY, fitting(keras_model(EMPTY, method, 0))))
     for contestant in entered:
@@ -233,7 +256,8 @@ def measure(method: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def first_steps(method: str, options: argparse.Namespace) -> dict[str, list[float]]:
     """Samples of the first step, in turns."""
-    networks = [HAND, *(name for name in keras_networks(method, options) if name != LAYERS)]
+    ours = [name for name in keras_networks(method, options) if name != LAYERS]
+    networks = [HAND, *ours, EMPTY]
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for number in range(options.first_rounds):
         for name in networks:
@@ -247,7 +271,7 @@ def by_hand_contestants(method: str, options: argparse.Namespace) -> list[Contes
     weights, coefficients = by_hand.initial_weights(options.depth, WIDTH), by_hand.method(method)
     network = backend.Network(weights, coefficients)
     x, labels = data(REPEATS)
-    batches = network.place(x.reshape(-1, BATCH, 2), labels.reshape(-1, BATCH, 1))
+    batches = network.place(*batched(x, labels))
     trained = {HAND: network.train}
     for name, train in backend.variants(weights, coefficients).items():
         trained[f"{HAND}, {name}"] = train

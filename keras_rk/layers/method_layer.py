@@ -334,7 +334,8 @@ class MethodLayer(keras.layers.Layer):
         def run(start: Any) -> Any:
             return self.loop.run(solve, start) if self._needs_python else solve(start)
 
-        y = cast(inputs, self._state_dtype)
+        # What is on another device than the weights is brought there, as Keras's operations do it.
+        y = cast(ops.convert_to_tensor(inputs), self._state_dtype)
         y = run(y) if self.compute_dtype == self._state_dtype else without_autocast(run, y)
         self._add_losses(found[0])
         return cast(y, self.compute_dtype)

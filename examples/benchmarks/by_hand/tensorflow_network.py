@@ -60,6 +60,35 @@ def loss_and_statistics(weights: dict, method: Method, x: Any, labels: Any) -> t
     return tf.reduce_mean(losses), (means.stack(), variances.stack())
 
 
+def batch_after_batch(step: Callable[[Any, Any], Any], jit_compile: bool = False) -> Any:
+    """A graph that takes a training step on each batch; it returns the losses."""
+
+    def steps(x: Any, labels: Any) -> Any:
+        losses = tf.TensorArray(tf.float32, x.shape[0], element_shape=())
+        for i in tf.range(x.shape[0]):
+            losses = losses.write(i, step(x[i], labels[i]))
+        return losses.stack()
+
+    return tf.function(steps, jit_compile=jit_compile)
+
+
+def step_of(model: Any) -> Any:
+    """The training step of a Keras model, compiled like the one by hand; it returns the loss."""
+
+    def step(x: Any, labels: Any) -> Any:
+        return model.train_step((x, labels))["loss"]
+
+    return tf.function(step, jit_compile=True)
+
+
+def dataset(x: np.ndarray, labels: np.ndarray) -> Any:
+    """Batches for Keras's `fit`, read by one thread, which is faster than from arrays."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    return tf.data.Dataset.from_tensor_slices((x, labels)).with_options(options)
+
+
 class Network:
     """The network and its optimizer."""
 
@@ -72,8 +101,8 @@ class Network:
         self.moving = [tf.Variable(tf.zeros(shape)), tf.Variable(tf.ones(shape))]
         self.steps = tf.Variable(0.0)
         self._step = tf.function(self._train_step, jit_compile=jit_compile)
-        self._steps = tf.function(self._train_steps)
-        self._steps_in_xla = tf.function(self._train_steps, jit_compile=True)
+        self._steps = batch_after_batch(self._step)
+        self._steps_in_xla = batch_after_batch(self._step, jit_compile=True)
 
     def _train_step(self, x: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -89,12 +118,6 @@ class Network:
         for moving, new in zip(self.moving, statistics, strict=True):
             moving.assign(MOMENTUM * moving + (1 - MOMENTUM) * new)
         return loss
-
-    def _train_steps(self, x: Any, labels: Any) -> Any:
-        losses = tf.TensorArray(tf.float32, x.shape[0], element_shape=())
-        for i in tf.range(x.shape[0]):
-            losses = losses.write(i, self._step(x[i], labels[i]))
-        return losses.stack()
 
     def place(self, x: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         """Batches (batches, 32, features) on the device."""
