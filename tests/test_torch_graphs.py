@@ -114,12 +114,31 @@ def test_what_depends_on_constants_alone_is_prepared():
 
 
 DIRECTLY = {
-    "a product": lambda y, w, b: (torch.addmm(b, y, w),),
-    "views": lambda y, w, b: (y.t().unsqueeze(0).permute(2, 0, 1).squeeze(1).view(16),),
-    "sums": lambda y, w, b: (y.sum([0], True) + y.mean([1]), torch.add(y, w, alpha=3.0)),
-    "numbers": lambda y, w, b: (2 * y / 3 - 1, y.abs().sqrt() ** 2, -y),
-    "casts": lambda y, w, b: (y.bfloat16(), y.double() + w),
-    "functions": lambda y, w, b: (y.tanh(), y.relu(), y.sigmoid(), y.exp().rsqrt()),
+    "products": lambda y, w, b: (
+        torch.addmm(b, y, w),
+        y @ w,
+        torch.bmm(y[None], w[None]),
+        y.sin().addmm_(y, w),
+    ),
+    "views": lambda y, w, b: (
+        y.t().unsqueeze(0).permute(2, 0, 1).squeeze(1).view(16),
+        y.unsqueeze(0).squeeze((0,)).transpose(0, 1)[1].expand(3, 4),
+    ),
+    "sums": lambda y, w, b: (y.sum([0], True), y.mean([1]), torch.add(y, w, alpha=3.0), y - w),
+    "in place": lambda y, w, b: (y.sin().add_(w),),
+    "numbers": lambda y, w, b: (
+        torch.ops.aten.mul.Scalar(y, 2.0),
+        torch.ops.aten.div.Scalar(y, 3.0),
+        y * w / b - 1,
+        y.abs().sqrt() ** 2,
+        -y,
+    ),
+    "casts": lambda y, w, b: (y.bfloat16(), y.double() + w, y.clone()),
+    "functions": lambda y, w, b: (
+        y.tanh() + y.sin() * y.cos(),
+        y.relu() + y.sigmoid(),
+        y.exp().rsqrt() + y.exp().reciprocal(),
+    ),
     "convolution": lambda y, w, b: (
         torch.nn.functional.conv2d(y.view(1, 4, 2, 2), w.view(4, 4, 1, 1), b, padding=1),
     ),
@@ -133,6 +152,11 @@ def test_direct_calls_compute_the_same(name):
     assert "torch.ops" not in module.code
     for one, other in zip(module(Y, W, B), DIRECTLY[name](Y, W, B), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_all_direct_calls_are_compared():
+    graphs = [graph_of(function, Y, W, B).graph for function in DIRECTLY.values()]
+    assert set(torch_calls.DIRECT) <= {node.target for graph in graphs for node in graph.nodes}
 
 
 def test_a_copy_of_the_same_dtype_stays_a_copy():
