@@ -59,6 +59,14 @@ REWRITTEN = {
         lambda y, w, b: (y + (w.bfloat16() @ w.bfloat16()).float(),),
         ["_to_copy", "mm", "add"],
     ),
+    "a cast that loses digits": (
+        lambda y, w, b: (y.bfloat16().sin() + w.bfloat16(),),
+        ["_to_copy", "sin", "_to_copy", "add"],
+    ),
+    "a cast between kinds of half": (
+        lambda y, w, b: (y.bfloat16().sin() + w.half().sin().bfloat16(),),
+        ["_to_copy", "sin", "_to_copy", "sin", "_to_copy", "add"],
+    ),
     "a cast for more than a sum": (
         lambda y, w, b: (y + (k := (w.bfloat16() @ w.bfloat16()).float()), k),
         ["_to_copy", "mm", "_to_copy", "add"],
@@ -77,6 +85,18 @@ def test_fewer_operations(name):
     assert names(module) == expected
     for one, other in zip(module(Y, W, B), function(Y, W, B), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_copy_from_another_device_stays():
+    def function(y, w, b):
+        return (y + torch.ops.aten._to_copy(w, device="cpu"),)
+
+    with torch._subclasses.FakeTensorMode():
+        elsewhere = torch.empty(4, 4, device="cuda")
+        module = make_fx(function)(torch.empty(4, 4), elsewhere, torch.empty(4))
+    torch_fusions.fuse(module)
+    torch_calls.call_directly(module)
+    assert names(module) == ["_to_copy", "add"]
 
 
 SEEN_ELSEWHERE = {

@@ -98,9 +98,12 @@ def _fuse_casts(graph: Any) -> None:
     """x + a, where a is cast to the dtype of x for this sum alone: the sum casts by itself."""
     for node in calls(graph, aten._to_copy.default):
         (source,) = node.args
+        before, after = value(source), value(node)
         if (
-            value(source) is not None
-            and value(source).dtype in (torch.bfloat16, torch.float16)
+            before is not None
+            and before.is_floating_point()
+            and before.device == after.device
+            and torch.promote_types(before.dtype, after.dtype) == after.dtype
             and all(map(partial(_adds_as_it_is, term=node), node.users))
         ):
             node.replace_all_uses_with(source)
