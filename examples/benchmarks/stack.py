@@ -213,7 +213,6 @@ def fitting(model: keras.Model) -> Callable[[], Any]:
 def looped(model: keras.Model) -> Callable[[], Any]:
     """The training step of a model on TensorFlow, without what `fit` does between two steps."""
     backend = by_hand.backend_module(BACKEND)
-    fit(model, *(array[:BATCH] for array in data(1)))  # which makes the optimizer's variables
     train = backend.batch_after_batch(backend.step_of(model))
     batches = [backend.tf.constant(array) for array in batched(*data(REPEATS))]
     return lambda: train(*batches).numpy()

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-aten = torch.ops.aten
+from keras_rk.layers.loops.torch_graphs import aten, value
+
 Tensor = torch.Tensor
 
 DIRECT: dict[Any, Any] = {
@@ -68,7 +69,7 @@ def _is_plain_cast(node: Node) -> bool:
     if node.target is not aten._to_copy.default:
         return False
     (source,) = node.args
-    before, after = source.meta.get("val"), node.meta.get("val")
+    before, after = value(source), value(node)
     return (
         before is not None
         and after is not None

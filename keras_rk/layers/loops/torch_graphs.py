@@ -38,7 +38,7 @@ def simplify(module: GraphModule, own: int = 0) -> None:
     Args:
         own: how many of the results, the first ones, are to remain tensors of their own.
     """
-    kept = set(_output(module.graph).args[0][:own])
+    kept = set(output_of(module.graph).args[0][:own])
     _merge_equal(module.graph, kept)
     _drop_copies(module.graph, kept)
     _drop_views(module.graph, kept)
@@ -67,7 +67,7 @@ def hoist(module: GraphModule, changing: int) -> tuple[GraphModule, GraphModule]
     )
     fixed = [node for node in nodes if node in known]
     rest = [node for node in nodes if node not in known]
-    returned = _output(module.graph).args[0]
+    returned = output_of(module.graph).args[0]
     return (
         part(module, fixed, constants, list(needed)),
         part(module, rest, [*arguments[:changing], *needed], returned),
@@ -108,7 +108,7 @@ def accumulate(module: GraphModule, results: Sequence[int]) -> None:
     if not results:
         return
     graph = module.graph
-    output = _output(graph)
+    output = output_of(graph)
     returned = list(output.args[0])
     last = last_argument(graph)
     for place in results:
@@ -150,7 +150,7 @@ def _draws(node: Node) -> bool:
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
-def _output(graph: Any) -> Node:
+def output_of(graph: Any) -> Node:
     return next(iter(reversed(graph.nodes)))
 
 

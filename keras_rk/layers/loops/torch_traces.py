@@ -118,7 +118,7 @@ def _trace(
     if is_random and one_draw:
         return None
     with_gradient = tuple(place for place, need in enumerate(needs) if need)
-    returned = next(iter(reversed(backward.graph.nodes))).args[0]
+    returned = torch_graphs.output_of(backward.graph).args[0]
     reached = [
         n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
     ]
@@ -135,8 +135,8 @@ def _trace(
         torch_fusions.fuse(forward)
         torch_fusions.fuse(backward)
         prepare, forward = torch_graphs.hoist(forward, changing)
-        for graph in (prepare, forward, backward):
-            torch_calls.call_directly(graph)
+        for part in (prepare, forward, backward):
+            torch_calls.call_directly(part)
     return Traced(
         prepare,
         forward,
