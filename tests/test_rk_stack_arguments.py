@@ -92,7 +92,10 @@ class Opaque(keras.layers.Layer):
 BUILT_FROM = {
     # name: arguments, and what the error says
     "changed shape": (lambda: {"layer": dense(4)}, r"\(None, 3\), output shape \(None, 4\)"),
-    "after changes the shape": (lambda: {"after": dense(4, name="wide")}, r"\(None, 4\).*'wide'"),
+    "after changes the shape": (
+        lambda: {"after": dense(4, name="wide")},
+        r"^`after` must.*\(None, 4\).*'wide'",
+    ),
     "activation": (
         lambda: {"layer": changing(activation="relu")},
         "config.activation is 'tanh' in block 0 and 'relu' in block 1",

@@ -438,4 +438,4 @@ def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f
             f"{called} must return one tensor, shaped like y. "
             f"Received: {k} from layer {layer.name!r}."
         )
-    check_same_shape(layer, y.shape, k.shape)
+    check_same_shape(layer, y.shape, k.shape, called)

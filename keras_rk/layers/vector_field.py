@@ -289,16 +289,19 @@ def cast(x: Any, dtype: str) -> Any:
     return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
 
 
-def check_same_shape(layer: keras.layers.Layer, before: Sequence, after: Sequence) -> None:
-    """Refuses a derivative that is not shaped like y; unknown dimensions match any other."""
+def check_same_shape(
+    layer: keras.layers.Layer, before: Sequence, after: Sequence, called: str = "f"
+) -> None:
+    """Refuses a result that is not shaped like y; unknown dimensions match any other."""
     if len(before) == len(after) and not any(
         isinstance(m, int) and isinstance(n, int) and m != n
         for m, n in zip(before, after, strict=True)
     ):
         return
     raise ValueError(
-        "f in y + dt * f(y) must return the shape that it is given. Where shapes change, put a "
-        "projection before it: `keras.Sequential([projection, RKResidual(f)])`. "
+        f"{called} must return the shape that it is given, that of y in y + dt * f(y). Where "
+        "shapes change, put a projection before it: "
+        "`keras.Sequential([projection, RKResidual(f)])`. "
         f"Received: input shape {tuple(before)}, output shape {tuple(after)} "
         f"(layer {layer.name!r} of type {type(layer).__name__})."
     )
