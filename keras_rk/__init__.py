@@ -13,21 +13,15 @@ from typing import TYPE_CHECKING, Any
 from wrapt import register_post_import_hook
 
 if TYPE_CHECKING:
-    from keras_rk import (
-        checker,
-        coefficients,
-        diagnostics,
-        layers,
-        order_conditions,
-        rooted_trees,
-        stability,
-        tableaux,
-    )
-    from keras_rk.checker import CheckReport, check
-    from keras_rk.method_replacement import with_method
-    from keras_rk.monitor import RKMonitor
-    from keras_rk.recalibration import recalibrate
-    from keras_rk.tableau import Tableau, TableauError
+    from keras_rk import diagnostics, layers, tableaux
+    from keras_rk.analysis import stability
+    from keras_rk.butcher.tableau import Tableau, TableauError
+    from keras_rk.models.method_replacement import with_method
+    from keras_rk.models.monitor import RKMonitor
+    from keras_rk.models.recalibration import recalibrate
+    from keras_rk.numbers import coefficients
+    from keras_rk.proof import checker, order_conditions, rooted_trees
+    from keras_rk.proof.checker import CheckReport, check
 
 __version__ = "0.1.0"
 
@@ -49,14 +43,21 @@ __all__ = [
     "with_method",
 ]
 
-_HOME = {
-    "CheckReport": "checker",
-    "check": "checker",
-    "Tableau": "tableau",
-    "TableauError": "tableau",
-    "RKMonitor": "monitor",
-    "recalibrate": "recalibration",
-    "with_method": "method_replacement",
+_HOME = {  # where a name comes from; a module comes from its wing
+    "CheckReport": "proof.checker",
+    "RKMonitor": "models.monitor",
+    "Tableau": "butcher.tableau",
+    "TableauError": "butcher.tableau",
+    "check": "proof.checker",
+    "recalibrate": "models.recalibration",
+    "with_method": "models.method_replacement",
+}
+_WING = {
+    "checker": "proof.",
+    "coefficients": "numbers.",
+    "order_conditions": "proof.",
+    "rooted_trees": "proof.",
+    "stability": "analysis.",
 }
 _NEED_KERAS = ("RKMonitor", "diagnostics", "recalibrate", "with_method")
 
@@ -67,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"keras_rk.{_HOME[name]}"), name)
     if name in __all__:
-        return import_module(f"keras_rk.{name}")
+        return import_module(f"keras_rk.{_WING.get(name, '')}{name}")
     raise AttributeError(f"module 'keras_rk' has no attribute {name!r}")
 
 

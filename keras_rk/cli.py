@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_rk.as_tableau import as_tableau
+from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
-from keras_rk.tableau import Tableau
+from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["main"]
 
@@ -118,7 +118,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> tuple[int, str]:
-    from keras_rk.checker import check
+    from keras_rk.proof.checker import check
 
     given = {"max_order": options.max_order} if options.max_order is not None else {}
     report = check(

@@ -11,7 +11,7 @@ import pytest
 import sympy
 
 from keras_rk import CheckReport, Tableau, TableauError, check, tableaux
-from keras_rk.order_conditions import Residuals
+from keras_rk.proof.order_conditions import Residuals
 
 RK4 = ([[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"])
 GAUSS2 = ([["1/4", "1/4 - sqrt(3)/6"], ["1/4 + sqrt(3)/6", "1/4"]], ["1/2", "1/2"])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import sympy
 
-from keras_rk.coefficients import exact, nearest, public, simplest, to_sympy, to_text
 from keras_rk.errors import TableauError
+from keras_rk.numbers.coefficients import exact, nearest, public, simplest, to_sympy, to_text
 
 X = sympy.Symbol("x")
 

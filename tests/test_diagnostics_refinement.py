@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_rk.diagnostics.refinement import linear, refined
-from keras_rk.inner_layers import method_layers
 from keras_rk.layers import RKResidual, RKStack
+from keras_rk.models.inner_layers import method_layers
 from tests.diagnosed_networks import (
     discretisation,
     flow,

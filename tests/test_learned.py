@@ -12,8 +12,8 @@ from keras import ops
 
 from keras_rk import check, tableaux
 from keras_rk.layers import RKResidual, RKStack
-from keras_rk.layers.order_penalty import order_penalty
-from keras_rk.order_conditions import order_conditions
+from keras_rk.proof.order_conditions import order_conditions
+from keras_rk.steps.order_penalty import order_penalty
 from tests.keras_helpers import MODES, call_in, dense, gradients, normal, numpy
 
 DEPTH = 3

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import RKResidual, RKStack, integration
-from keras_rk.layers.loops import Loop
+from keras_rk.layers import RKResidual, RKStack
+from keras_rk.loops import Loop
+from keras_rk.steps import integration
 from tests.keras_helpers import (
     BACKEND,
     MODES,

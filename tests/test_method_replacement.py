@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_rk import Tableau, TableauError, with_method
-from keras_rk.inner_layers import method_layers
 from keras_rk.layers import RKResidual, RKStack
+from keras_rk.models.inner_layers import method_layers
 from tests.keras_helpers import dense, normal, numpy
 
 X = normal(5, 3)

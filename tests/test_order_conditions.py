@@ -10,8 +10,8 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, TableauError, tableaux
-from keras_rk.order_conditions import Residuals, order_conditions
-from keras_rk.rooted_trees import RootedTree, rooted_trees
+from keras_rk.proof.order_conditions import Residuals, order_conditions
+from keras_rk.proof.rooted_trees import RootedTree, rooted_trees
 
 ALPHA, BETA = sympy.symbols("alpha beta")
 RADICALS = Tableau(
@@ -94,7 +94,7 @@ def test_residuals_do_not_depend_on_python_flint(name):
     pytest.importorskip("flint")
     tableau = tableaux.get(name)
     with_flint = order_conditions(tableau, 6)
-    with mock.patch("keras_rk.linear_algebra.find_spec", return_value=None):
+    with mock.patch("keras_rk.numbers.linear_algebra.find_spec", return_value=None):
         assert order_conditions(tableau, 6) == with_flint
 
 

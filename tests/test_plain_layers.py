@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_rk.field.plain_layers import PLAIN_LAYERS, arguments_of, of_one_kind
 from keras_rk.layers import RKStack
 from keras_rk.layers.blocks import BlockMaker, with_seeds
-from keras_rk.layers.plain_layers import PLAIN_LAYERS, arguments_of, of_one_kind
 
 from .keras_helpers import dense, numpy
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import loops
+from keras_rk import loops
 from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy
 
 tree = keras.tree

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import RKResidual, integration
+from keras_rk.layers import RKResidual
+from keras_rk.steps import integration
 from tests.keras_helpers import (
     BACKEND,
     MODES,

@@ -6,7 +6,7 @@ from math import factorial
 
 import pytest
 
-from keras_rk.rooted_trees import RootedTree, rooted_trees
+from keras_rk.proof.rooted_trees import RootedTree, rooted_trees
 
 COUNTS = [1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766]  # OEIS A000081
 LEAF = RootedTree()

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from keras_rk import Tableau, TableauError, check, tableaux
-from keras_rk.stability import stability_function
+from keras_rk.analysis.stability import stability_function
 
 
 @pytest.mark.parametrize("name", tableaux.names())

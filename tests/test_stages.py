@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, tableaux
-from keras_rk.layers.stages import Term, combine, stage_plan, step
+from keras_rk.steps.stages import Term, combine, stage_plan, step
 
 ONE = Fraction(1)
 DEAD_END = Tableau(

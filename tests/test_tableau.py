@@ -13,7 +13,7 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, TableauError, tableaux
-from keras_rk.as_tableau import as_tableau
+from keras_rk.tableaux.as_tableau import as_tableau
 
 RK4_A = [[], ["1/2"], [0, "1/2"], [0, 0, 1]]
 RK4_B = ["1/6", "1/3", "1/3", "1/6"]

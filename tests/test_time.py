@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from keras_rk import TableauError, tableaux
-from keras_rk.layers import ConcatTime, RKResidual, RKStack, integration
+from keras_rk.layers import ConcatTime, RKResidual, RKStack
+from keras_rk.steps import integration
 from tests.keras_helpers import MODES, call_in, dense, gradients, normal, numpy
 
 

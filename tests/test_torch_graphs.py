@@ -13,7 +13,7 @@ if BACKEND != "torch":
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from keras_rk.layers.loops import torch_calls, torch_fusions, torch_graphs
+from keras_rk.loops import torch_calls, torch_fusions, torch_graphs
 
 
 def tensor(*shape, seed=0):

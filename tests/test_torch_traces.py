@@ -25,7 +25,7 @@ if BACKEND != "torch":
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from keras_rk.layers.loops import torch_traces
+from keras_rk.loops import torch_traces
 
 
 class Function(keras.layers.Layer):

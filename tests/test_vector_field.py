@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_rk.field.vector_field import VectorField
 from keras_rk.layers import RKResidual
-from keras_rk.layers.vector_field import VectorField
 from tests.keras_helpers import (
     BACKEND,
     PLAIN,

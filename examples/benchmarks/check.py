@@ -23,7 +23,8 @@ from unittest.mock import patch
 from timing import CLOCKS, Clock, Contestant, environment, median_ms, shown, table, take_turns
 
 import keras_rk
-from keras_rk import rooted_trees, tableaux
+from keras_rk import tableaux
+from keras_rk.proof import rooted_trees
 from keras_rk.tableaux.registry import METHODS
 
 OURS, OURS_FLINT = "keras_rk", "keras_rk + flint"
@@ -55,7 +56,7 @@ CASES = (
 
 def without_flint() -> AbstractContextManager:
     """python-flint hidden from the checker, and from nothing else."""
-    return patch("keras_rk.linear_algebra.find_spec", new=lambda name: None)
+    return patch("keras_rk.numbers.linear_algebra.find_spec", new=lambda name: None)
 
 
 def contestants(case: Case) -> list[Contestant]:

@@ -37,7 +37,7 @@ import numpy as np
 
 import keras_rk
 from keras_rk import layers, tableaux
-from keras_rk.layers.stages import stage_plan
+from keras_rk.steps.stages import stage_plan
 
 BACKEND = keras.backend.backend()
 BATCH = 32

@@ -6,6 +6,7 @@
 - `lipschitz`: how steep f is in each block, beside the stability interval of the method
 
 Each returns a report: `print(report)`, `report.to_dict()`, `report.plot("picture.png")`.
+Imports `models` and what is below it.
 """
 
 import keras_rk.layers  # noqa: F401  (it says what to install where Keras is missing)

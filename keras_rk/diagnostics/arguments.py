@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_rk.as_tableau import as_tableau
-from keras_rk.checker import DEFAULT_MAX_ORDER, check
-from keras_rk.inner_layers import method_layers
+from keras_rk.butcher.tableau import Tableau
 from keras_rk.layers.arguments import positive_integer
 from keras_rk.layers.method_layer import MethodLayer
-from keras_rk.tableau import Tableau
+from keras_rk.models.inner_layers import method_layers
+from keras_rk.proof.checker import DEFAULT_MAX_ORDER, check
+from keras_rk.tableaux.as_tableau import as_tableau
 
 WEIGHTS = ("piecewise_constant", "interpolated")
 

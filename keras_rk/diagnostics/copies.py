@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from keras_rk.inner_layers import inner_layers
-from keras_rk.layers.copies import made_from
-from keras_rk.method_replacement import method_configurations, model_configuration
+from keras_rk.field.copies import made_from
+from keras_rk.models.inner_layers import inner_layers
+from keras_rk.models.method_replacement import method_configurations, model_configuration
 
 
 def made_again(model: keras.Model, change: Callable[[dict[str, Any]], None]) -> keras.Model:

@@ -10,17 +10,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk.as_tableau import as_tableau
+from keras_rk import loops
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.copies import made_again
 from keras_rk.diagnostics.plots import blocks
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, table
-from keras_rk.layers import loops
 from keras_rk.layers.method_layer import MethodLayer
-from keras_rk.method_replacement import with_method
-from keras_rk.summing_pass import SummingPass
-from keras_rk.weight_transfer import WeightTransfer
+from keras_rk.models.method_replacement import with_method
+from keras_rk.models.summing_pass import SummingPass
+from keras_rk.models.weight_transfer import WeightTransfer
+from keras_rk.tableaux.as_tableau import as_tableau
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk.field.copies import classes_inside, made_from
 from keras_rk.layers import RKResidual, RKStack
-from keras_rk.layers.copies import classes_inside, made_from
 from keras_rk.layers.method_layer import MethodLayer
 
 

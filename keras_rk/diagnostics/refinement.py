@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.copies import made_again
-from keras_rk.inner_layers import method_layers, numbers
 from keras_rk.layers import RKStack
 from keras_rk.layers.arguments import block_step_sizes
-from keras_rk.method_replacement import divided, with_method
+from keras_rk.models.inner_layers import method_layers, numbers
+from keras_rk.models.method_replacement import divided, with_method
 
 
 def refined(model: keras.Model, tableau: Any, substeps: int, weights: str) -> keras.Model:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_rk.diagnostics.arguments import WEIGHTS, check_repeatable, outermost_layers
 from keras_rk.diagnostics.refinement import check_interpolable, refined
 from keras_rk.layers.arguments import one_of, truth
-from keras_rk.recalibration import moving_statistics, recalibrate
+from keras_rk.models.recalibration import moving_statistics, recalibrate
 
 
 class Runs:

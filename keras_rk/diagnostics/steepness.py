@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_rk.analysis.stability import stability_function
 from keras_rk.diagnostics.arguments import method_name, outermost_layers
 from keras_rk.diagnostics.jacobians import estimated, full_jacobians, norms_and_radii
 from keras_rk.diagnostics.passages import Passage, passages
@@ -16,7 +17,6 @@ from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import progress_bar
 from keras_rk.diagnostics.tables import label, table
 from keras_rk.layers.arguments import positive_integer
-from keras_rk.stability import stability_function
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Keras layers: Runge-Kutta residual connections.
 
-The only part of `keras_rk` that imports Keras, and with it the backend that `KERAS_BACKEND` or
-`~/.keras/keras.json` names.
+Imports `steps`, of the exact side `proof`, and what is below them. Importing it imports Keras, and
+with it the backend that `KERAS_BACKEND` or `~/.keras/keras.json` names.
 """
 
 try:

@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rk.as_tableau import as_tableau
-from keras_rk.checker import CheckReport, check
-from keras_rk.coefficients import exact, is_float, is_symbolic, to_text, whole_number
+from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
-from keras_rk.tableau import Tableau
+from keras_rk.numbers.coefficients import exact, is_float, is_symbolic, to_text, whole_number
+from keras_rk.proof.checker import CheckReport, check
+from keras_rk.tableaux.as_tableau import as_tableau
 
 REQUIREMENTS = ("order", "consistent", "explicit")
 STATES = ("per_evaluation", "shared", "first")

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rk.layers.copies import classes_inside, made_from
+from keras_rk.field.copies import classes_inside, made_from
+from keras_rk.field.plain_layers import arguments_of, made_again, of_one_kind
 from keras_rk.layers.method_layer import FIXED
-from keras_rk.layers.plain_layers import arguments_of, made_again, of_one_kind
 from keras_rk.layers.rk_residual import RKResidual
 
 OF_A_CALL = ("t0", "return_states", "jit_compile")

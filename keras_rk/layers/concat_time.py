@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_rk.field.inputs import takes_mask
 from keras_rk.layers.arguments import vector_field_layer, whole_axis
-from keras_rk.layers.inputs import takes_mask
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")

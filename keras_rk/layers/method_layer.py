@@ -9,6 +9,28 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk.field.copies import unfreeze
+from keras_rk.field.evaluations import StatePolicy
+from keras_rk.field.inputs import (
+    NOT_FOR_BUILD,
+    TIME,
+    FurtherInputs,
+    check_call,
+    check_one_shape,
+    check_one_tensor,
+    evaluate,
+    takes_mask,
+    takes_time,
+)
+from keras_rk.field.statistics import ERROR_ESTIMATE, EvaluationStatistics, find_statistics
+from keras_rk.field.vector_field import (
+    VectorField,
+    cast,
+    check_same_shape,
+    is_seed,
+    own_variables,
+    without_autocast,
+)
 from keras_rk.layers.arguments import (
     NOISES,
     REMATS,
@@ -24,33 +46,11 @@ from keras_rk.layers.arguments import (
     trainable_step,
     truth,
 )
-from keras_rk.layers.copies import unfreeze
-from keras_rk.layers.evaluations import StatePolicy
-from keras_rk.layers.inputs import (
-    NOT_FOR_BUILD,
-    TIME,
-    FurtherInputs,
-    check_call,
-    check_one_shape,
-    check_one_tensor,
-    evaluate,
-    takes_mask,
-    takes_time,
-)
-from keras_rk.layers.integration import Integration
-from keras_rk.layers.learned import LearnedStep, LearnedTableau
-from keras_rk.layers.loops import Loop
-from keras_rk.layers.method import Method
-from keras_rk.layers.order_penalty import order_penalty
-from keras_rk.layers.statistics import ERROR_ESTIMATE, EvaluationStatistics, find_statistics
-from keras_rk.layers.vector_field import (
-    VectorField,
-    cast,
-    check_same_shape,
-    is_seed,
-    own_variables,
-    without_autocast,
-)
+from keras_rk.loops import Loop
+from keras_rk.steps.integration import Integration
+from keras_rk.steps.learned import LearnedStep, LearnedTableau
+from keras_rk.steps.method import Method
+from keras_rk.steps.order_penalty import order_penalty
 
 FIXED = (
     *("steps", "order", "require", "state", "noise", "t0", "remat", "trainable_dt"),

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rk.layers import loops
+from keras_rk import loops
+from keras_rk.field.copies import copy_of
+from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.arguments import fixed, step_size, vector_field_layer
-from keras_rk.layers.copies import copy_of
 from keras_rk.layers.method_layer import MethodLayer, Passage
-from keras_rk.layers.vector_field import own_variables
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_rk.coefficients import exact, public
-from keras_rk.layers import loops
+from keras_rk import loops
+from keras_rk.field.inputs import evaluate, takes_time
+from keras_rk.field.vector_field import Effects, VectorField
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
 from keras_rk.layers.blocks import (
     OF_ONE_METHOD,
@@ -23,12 +24,11 @@ from keras_rk.layers.blocks import (
     method_of,
     split_blocks,
 )
-from keras_rk.layers.inputs import evaluate, takes_time
-from keras_rk.layers.integration import cast_like, total
 from keras_rk.layers.method_layer import MethodLayer, Passage, check_derivative
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.stacked_layer import StackedLayer
-from keras_rk.layers.vector_field import Effects, VectorField
+from keras_rk.numbers.coefficients import exact, public
+from keras_rk.steps.integration import cast_like, total
 
 
 class _Part(NamedTuple):

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk.layers import loops
+from keras_rk import loops
+from keras_rk.field.copies import layers_inside, unfreeze
+from keras_rk.field.vector_field import Effects, own_variables
 from keras_rk.layers.blocks import BlockMaker
-from keras_rk.layers.copies import layers_inside, unfreeze
-from keras_rk.layers.vector_field import Effects, own_variables
 
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 

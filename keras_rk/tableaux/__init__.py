@@ -6,6 +6,7 @@ order 4. So `fehlberg45` steps with order 4, as Fehlberg meant it, and `fehlberg
 Other customs: `rk38` is the 3/8 rule, and `ssprk43` has four stages and order 3.
 
 To add a method, call `method` in the module of its order: the tests enrol it by themselves.
+Imports `butcher` and what is below it.
 """
 
 from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods down)

@@ -14,7 +14,7 @@ from keras_rk.errors import TableauError, shown
 from keras_rk.tableaux.notation import Coefficients, read_drawing, read_listing
 
 if TYPE_CHECKING:
-    from keras_rk.tableau import Tableau
+    from keras_rk.butcher.tableau import Tableau
 
 __all__ = ["METHODS", "NamedMethod", "aliases", "described", "get", "method", "names"]
 
@@ -38,7 +38,7 @@ class NamedMethod:
         return read_listing(self.listing or "", self.name)
 
     def tableau(self) -> Tableau:
-        from keras_rk.tableau import Tableau
+        from keras_rk.butcher.tableau import Tableau
 
         A, b, c, b_hat = self.coefficients()
         return Tableau(

@@ -1,0 +1,94 @@
+"""Butcher tableaux as text, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from keras_rk.numbers.coefficients import Coefficient, to_sympy, to_text
+from keras_rk.numbers.square_roots import Surd
+
+__all__ = ["Drawing"]
+
+_WIDEST = 24
+
+
+class Drawing:
+    """What a drawing of a tableau shows.
+
+    Args:
+        name: the title, or None.
+        nodes: c.
+        rows: the rows of A as they are drawn, then b and perhaps b_hat.
+    """
+
+    def __init__(
+        self, name: str | None, nodes: Sequence[Coefficient], rows: Sequence[Sequence[Coefficient]]
+    ) -> None:
+        self.name = name
+        self.nodes = nodes
+        self.rows = rows
+
+    @property
+    def _stages(self) -> int:
+        return len(self.nodes)
+
+    def text(self) -> str:
+        """In box-drawing characters, under the name."""
+        rows = [[_text(x) for x in row] for row in self.rows]
+        heads = self._heads(_text)
+        left = max(map(len, heads))
+        widths = [max(len(row[j]) for row in rows if j < len(row)) for j in range(self._stages)]
+        lines = [
+            f"{head:>{left}} │ " + "  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=False))
+            for head, row in zip(heads, rows, strict=True)
+        ]
+        rule = "─" * (left + 1) + "┼" + "─" * (sum(widths) + 2 * len(widths) - 1)
+        lines.insert(self._stages, rule)
+        title = [self.name] if self.name else []
+        return "\n".join(title + [line.rstrip() for line in lines])
+
+    def latex(self) -> str:
+        """As a LaTeX array."""
+        lines = [
+            " & ".join([head, *map(_latex, row)]) + r" \\"
+            for head, row in zip(self._heads(_latex), self.rows, strict=True)
+        ]
+        lines.insert(self._stages, r"\hline")
+        columns = "c|" + "c" * self._stages
+        return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
+
+    def html(self) -> str:
+        """As an HTML table, for a notebook."""
+        lines = []
+        for i, (head, row) in enumerate(zip(self._heads(_text), self.rows, strict=True)):
+            top = "border-top:1px solid;" if i == self._stages else ""
+            cells = [f'<td style="{top}border-right:1px solid">{html.escape(head)}</td>']
+            texts = [_text(x) for x in row] + [""] * (self._stages - len(row))
+            cells += [f'<td style="{top}">{html.escape(text)}</td>' for text in texts]
+            lines.append("<tr>" + "".join(cells) + "</tr>")
+        caption = f"<caption>{html.escape(self.name)}</caption>" if self.name else ""
+        return "\n".join(["<table>" + caption, *lines, "</table>"])
+
+    def _heads(self, write: Callable[[Coefficient], str]) -> list[str]:
+        """What stands left of the rule: the nodes, and nothing beside the weights."""
+        return [write(x) for x in self.nodes] + [""] * (len(self.rows) - self._stages)
+
+
+def _text(x: Coefficient) -> str:
+    text = re.sub(r"sqrt\(([0-9]+)\)", r"√\1", to_text(x)).replace("*√", "√")
+    if len(text) <= _WIDEST or not isinstance(x, Fraction | Surd):
+        return text
+    return f"{float(x):.10g}…"
+
+
+def _latex(x: Coefficient) -> str:
+    if isinstance(x, Fraction):
+        sign = "-" if x < 0 else ""
+        p, q = abs(x.numerator), x.denominator
+        return f"{sign}{p}" if q == 1 else rf"{sign}\frac{{{p}}}{{{q}}}"
+    import sympy
+
+    return str(sympy.latex(to_sympy(x)))

@@ -1,0 +1,394 @@
+"""Butcher tableaux with exact coefficients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
+from keras_rk.butcher.printing import Drawing
+from keras_rk.butcher.reading import Reader, read_json
+from keras_rk.errors import TableauError, shown
+from keras_rk.numbers.coefficients import (
+    Coefficient,
+    exact,
+    is_float,
+    is_symbolic,
+    looks_like_float,
+    public,
+    reduced,
+    simplest,
+    symbols,
+    to_sympy,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    import sympy
+
+__all__ = ["Tableau", "TableauError"]
+
+_KEYS = ("A", "b", "c", "b_hat", "claimed_order", "claimed_embedded_order", "name", "source")
+
+
+class Tableau:
+    """A Runge-Kutta method by its Butcher tableau, exactly.
+
+    One step of size dt for y' = f(t, y) is
+
+        k_i = f(t + c_i dt, y + dt * sum_j a_ij k_j),   y + dt * sum_i b_i k_i.
+
+    Args:
+        A: the s x s matrix, or its strictly lower rows (`[[], ["1/2"], [0, "1/2"]]`).
+        b: the s weights.
+        c: the s nodes; None means the row sums of A.
+        b_hat: the s weights of the embedded method, if there is one.
+        claimed_order: the order the method is said to have. Nothing trusts it; `check`
+            verifies it.
+        claimed_embedded_order: the same for `b_hat`.
+        name: what to call the method in messages.
+        source: author and year.
+
+    A coefficient is an int, `Fraction`, `Decimal`, text (`"1/6"`, `"(18 + 4*sqrt(21))/63"`),
+    a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. A
+    tableau with SymPy symbols is a family of methods: see `subs`.
+
+    Attributes:
+        A, b, c, b_hat: tuples of `Fraction` where rational and of SymPy numbers otherwise.
+        stages: the number of stages s.
+        has_floats: whether a coefficient came as a binary float.
+
+    Tableaux are frozen, hashable, and equal if their coefficients are.
+
+    Raises:
+        TableauError: if the coefficients are not exact real numbers or their numbers do not
+            fit together.
+
+    Example:
+
+    >>> heun = Tableau([[], [1]], ["1/2", "1/2"], name="heun")
+    >>> print(heun)
+    heun
+    0 │
+    1 │  1
+    ──┼─────────
+      │ 1/2  1/2
+
+    Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
+    chapter II, for the notation.
+    """
+
+    name: str | None
+    source: str | None
+    claimed_order: int | None
+    claimed_embedded_order: int | None
+    has_floats: bool
+    exact_A: tuple[tuple[Coefficient, ...], ...]
+    exact_b: tuple[Coefficient, ...]
+    exact_c: tuple[Coefficient, ...]
+    exact_b_hat: tuple[Coefficient, ...] | None
+
+    def __init__(
+        self,
+        A: Any,
+        b: Any,
+        c: Any = None,
+        *,
+        b_hat: Any = None,
+        claimed_order: int | None = None,
+        claimed_embedded_order: int | None = None,
+        name: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        read = Reader(name)
+        rows = read.square(A)
+        stages = len(rows)
+        weights = read.vector(b, "b", stages, "weight")
+        nodes = None if c is None else read.vector(c, "c", stages, "node")
+        embedded = None if b_hat is None else read.vector(b_hat, "b_hat", stages, "embedded weight")
+        read.check_field(x for row in (*rows, weights, nodes or (), embedded or ()) for x in row)
+        fields = {
+            "exact_A": rows,
+            "exact_b": weights,
+            "exact_c": tuple(_sum(row) for row in rows) if nodes is None else nodes,
+            "exact_b_hat": embedded,
+            "claimed_order": read.order(claimed_order, "claimed_order"),
+            "claimed_embedded_order": read.order(claimed_embedded_order, "claimed_embedded_order"),
+            "name": read.label(name, "name"),
+            "source": read.label(source, "source"),
+            "has_floats": read.has_floats,
+        }
+        if b_hat is None and claimed_embedded_order is not None:
+            raise TableauError(
+                "`claimed_embedded_order` needs embedded weights `b_hat`. Received: "
+                f"claimed_embedded_order={claimed_embedded_order}, b_hat=None{read.where}."
+            )
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
+
+    def __setattr__(self, field: str, value: Any) -> None:
+        raise AttributeError(f"A Tableau is frozen; `{field}` cannot be set.")
+
+    def __delattr__(self, field: str) -> None:
+        raise AttributeError(f"A Tableau is frozen; `{field}` cannot be deleted.")
+
+    @property
+    def stages(self) -> int:
+        """The number of stages s."""
+        return len(self.exact_b)
+
+    @property
+    def A(self) -> tuple[tuple[Any, ...], ...]:
+        """The s x s matrix."""
+        return tuple(tuple(public(x) for x in row) for row in self.exact_A)
+
+    @property
+    def b(self) -> tuple[Any, ...]:
+        """The weights."""
+        return tuple(public(x) for x in self.exact_b)
+
+    @property
+    def c(self) -> tuple[Any, ...]:
+        """The nodes."""
+        return tuple(public(x) for x in self.exact_c)
+
+    @property
+    def b_hat(self) -> tuple[Any, ...] | None:
+        """The embedded weights, or None."""
+        return None if self.exact_b_hat is None else tuple(public(x) for x in self.exact_b_hat)
+
+    @property
+    def row_sums(self) -> tuple[Coefficient, ...]:
+        """sum_j a_ij, which the nodes should equal."""
+        return tuple(_sum(row) for row in self.exact_A)
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether A is strictly lower triangular, so that each stage needs earlier ones only."""
+        return not any(x for i, row in enumerate(self.exact_A) for x in row[i:])
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the weights sum to exactly 1."""
+        return bool(_sum(self.exact_b) == 1)
+
+    @property
+    def is_fsal(self) -> bool:
+        """First same as last: the last stage is f at the step's result, the next step's first."""
+        return (
+            self.stages > 1
+            and self.exact_c[-1] == 1
+            and self.exact_A[-1] == self.exact_b
+            and self.is_explicit
+        )
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether a coefficient contains SymPy symbols."""
+        return any(is_symbolic(x) for x in self._coefficients())
+
+    @property
+    def exact_weights(self) -> tuple[tuple[Coefficient, ...], ...]:
+        """b and, if there is one, b_hat."""
+        return (self.exact_b,) if self.exact_b_hat is None else (self.exact_b, self.exact_b_hat)
+
+    def _coefficients(self) -> Iterable[Coefficient]:
+        for row in (*self.exact_A, self.exact_c, *self.exact_weights):
+            yield from row
+
+    def _symbols(self) -> set[sympy.Symbol]:
+        return {symbol for x in self._coefficients() for symbol in symbols(x)}
+
+    def subs(self, /, **values: Any) -> Tableau:
+        """The tableau with numbers in place of symbols: `family.subs(alpha="2/3")`.
+
+        Args:
+            **values: a coefficient for each symbol's name; others stay symbols.
+
+        Raises:
+            TableauError: if a name is no symbol of the tableau, or a coefficient has a pole
+                there.
+        """
+        free = self._symbols()
+        names = {str(symbol) for symbol in free}
+        unknown = sorted(set(values) - names)
+        if unknown:
+            raise TableauError(
+                f"`subs` takes the tableau's own symbols ({', '.join(sorted(names)) or 'none'}). "
+                f"Received: {', '.join(unknown)}."
+            )
+        chosen = {s: to_sympy(exact(values[str(s)])) for s in free if str(s) in values}
+
+        def put(x: Any) -> Any:
+            return x.xreplace(chosen) if is_symbolic(x) else x
+
+        return self._map(put, self.has_floats or any(map(is_float, values.values())))
+
+    def rationalize(self, tolerance: Any = "1e-14") -> Tableau:
+        """Recover fractions from decimals: 0.3333333333333333 becomes 1/3.
+
+        A coefficient x becomes the fraction p/q with the smallest q within
+        `tolerance * max(1, |x|)` if q**2 * tolerance <= 1/1000, so that it is no coincidence;
+        otherwise it stays as it is.
+
+        Args:
+            tolerance: the largest relative change; raise it for decimals with few digits.
+        """
+        limit = exact(tolerance)
+        if not isinstance(limit, Fraction) or not 0 < limit < 1:
+            raise TableauError(
+                f"`tolerance` must be a rational number in (0, 1). Received: {tolerance!r}."
+            )
+
+        def simplify(x: Coefficient) -> Coefficient:
+            return simplest(x, limit) if isinstance(x, Fraction) else x
+
+        simplified = self._map(simplify, False)
+        still_floats = self.has_floats and any(map(looks_like_float, simplified._coefficients()))
+        return simplified._with_floats(still_floats)
+
+    def _map(self, function: Callable[[Coefficient], Any], has_floats: bool) -> Tableau:
+        def each(row: Iterable[Coefficient]) -> tuple[Any, ...]:
+            return tuple(function(x) for x in row)
+
+        mapped = Tableau(
+            [each(row) for row in self.exact_A],
+            each(self.exact_b),
+            None if self.exact_c == self.row_sums else each(self.exact_c),
+            b_hat=None if self.exact_b_hat is None else each(self.exact_b_hat),
+            claimed_order=self.claimed_order,
+            claimed_embedded_order=self.claimed_embedded_order,
+            name=self.name,
+            source=self.source,
+        )
+        return mapped._with_floats(mapped.has_floats or has_floats)
+
+    def _with_floats(self, has_floats: bool) -> Tableau:
+        """This new tableau, still in the making, with what is known of where it came from."""
+        object.__setattr__(self, "has_floats", has_floats)
+        return self
+
+    def to_numpy(self, dtype: Any = "float64", *, scale: Any = 1) -> Arrays:
+        """The coefficients, each rounded once, as NumPy arrays.
+
+        Args:
+            dtype: "float64", "float32" or "float16".
+            scale: an exact factor on A, b and b_hat, such as a step size; the product is
+                formed exactly and then rounded.
+
+        Returns:
+            `Arrays` with the fields A (s, s), b (s,), c (s,) and b_hat (s,) or None.
+
+        Raises:
+            TableauError: if a coefficient is symbolic or does not fit into `dtype`.
+        """
+        kind = float_dtype(dtype)
+        self._refuse_symbols("become numbers")
+        try:
+            A = rounded(self.exact_A, kind, scale)
+            weights = rounded(self.exact_weights, kind, scale)
+        except TableauError as error:
+            raise TableauError(f"{error} (tableau {self.name!r}, scale={scale!r})") from None
+        c = rounded([self.exact_c], kind)[0]
+        return Arrays(A, weights[0], c, weights[1] if len(weights) > 1 else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` reads: text for each coefficient, so that nothing is lost."""
+        self._refuse_symbols("be written to a file")
+        data: dict[str, Any] = {
+            "A": [[to_text(x) for x in row] for row in self._shown_rows()],
+            "b": [to_text(x) for x in self.exact_b],
+        }
+        if self.exact_c != self.row_sums:
+            data["c"] = [to_text(x) for x in self.exact_c]
+        if self.exact_b_hat is not None:
+            data["b_hat"] = [to_text(x) for x in self.exact_b_hat]
+        for key in _KEYS[4:]:
+            if getattr(self, key) is not None:
+                data[key] = getattr(self, key)
+        if self.has_floats:
+            data["has_floats"] = True
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Tableau:
+        """The tableau that `to_dict` wrote; other keys and missing ones are refused."""
+        if not isinstance(data, Mapping) or not {"A", "b"} <= set(data):
+            raise TableauError(
+                'A tableau is written as an object with at least "A" and "b". '
+                f"Received: {shown(data)}."
+            )
+        unknown = [key for key in data if key not in (*_KEYS, "has_floats")]
+        if unknown:
+            raise TableauError(
+                f"A tableau has the keys {', '.join(_KEYS)}. Received: {shown(unknown)}."
+            )
+        if not isinstance(data.get("has_floats", False), bool):
+            raise TableauError(
+                f"`has_floats` must be true or false. Received: {shown(data['has_floats'])}."
+            )
+        tableau = cls(**{key: data[key] for key in _KEYS if key in data})
+        return tableau._with_floats(tableau.has_floats or data.get("has_floats", False))
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The tableau as JSON text; `from_json` gives it back exactly."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Tableau:
+        """The tableau in JSON text. Decimal numbers in it count as the digits they show."""
+        return cls.from_dict(read_json(text))
+
+    def _refuse_symbols(self, aim: str) -> None:
+        if self.is_symbolic:
+            names = ", ".join(sorted(map(str, self._symbols())))
+            raise TableauError(
+                f"A tableau with symbols cannot {aim}; put numbers in place of them with "
+                f"`tableau.subs(...)`. Received: the symbols {names} (tableau {self.name!r})."
+            )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tableau):
+            return NotImplemented
+        return self._value() == other._value()
+
+    def __hash__(self) -> int:
+        return hash(self._value())
+
+    def _value(self) -> tuple[Any, ...]:
+        return self.exact_A, self.exact_b, self.exact_c, self.exact_b_hat
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f"{self.name!r}, "
+        return f"<Tableau {name}{self.stages} stage{'s' * (self.stages > 1)}>"
+
+    def _shown_rows(self) -> list[tuple[Coefficient, ...]]:
+        """The rows of A, without the zeros that an explicit method has anyway."""
+        if not self.is_explicit:
+            return list(self.exact_A)
+        return [row[:i] for i, row in enumerate(self.exact_A)]
+
+    def _drawing(self) -> Drawing:
+        return Drawing(self.name, self.exact_c, [*self._shown_rows(), *self.exact_weights])
+
+    def __str__(self) -> str:
+        return self._drawing().text()
+
+    def to_latex(self) -> str:
+        """The tableau as a LaTeX array."""
+        return self._drawing().latex()
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.to_latex()}$$"
+
+    def _repr_html_(self) -> str:
+        return self._drawing().html()
+
+
+def _sum(row: Iterable[Coefficient]) -> Coefficient:
+    terms = tuple(row)
+    if any(is_symbolic(x) for x in terms):
+        return reduced(sum(to_sympy(x) for x in terms))
+    return sum(terms, Fraction(0))

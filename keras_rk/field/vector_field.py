@@ -1,0 +1,345 @@
+"""f as a pure function: the one place where a wrapped layer is evaluated.
+
+Every variable of the layer is an argument and each that it writes is a result, so the same
+function serves a Python loop, a backend's loop, and rematerialisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_rk import loops
+from keras_rk.field.copies import layers_inside
+from keras_rk.field.inputs import evaluate, is_tensor, takes_time
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What an evaluation of f does beside returning a derivative.
+
+    Attributes:
+        written: the positions, among the variables of the field, of those that f assigns to.
+            Most layers write only non-trainable ones (moving statistics, seeds), but not all:
+            `SpectralNormalization` assigns to its kernel.
+        foreign: variables that f assigns to but does not own, such as Keras's global seed.
+        reads_foreign: whether f reads any that it does not own.
+        losses: whether f adds losses.
+    """
+
+    written: tuple[int, ...]
+    foreign: tuple[keras.Variable, ...]
+    reads_foreign: bool
+    losses: bool
+
+    def owning(self, own: int, foreign: int) -> Effects:
+        """Those of a field that owns so many foreign variables after so many of its own."""
+        return replace(self, written=(*self.written, *range(own, own + foreign)))
+
+    def without(self, places: Collection[int]) -> Effects:
+        """Those that are left when the variables at some positions count as unwritten."""
+        return replace(self, written=tuple(n for n in self.written if n not in places))
+
+    def split(self, state: Sequence[Any]) -> tuple[tuple, tuple]:
+        """The values that f changes, and those that it leaves alone."""
+        written = tuple(state[place] for place in self.written)
+        return written, tuple(x for place, x in enumerate(state) if place not in self.written)
+
+    def merge(self, written: Sequence[Any], others: Sequence[Any]) -> tuple:
+        """The state that `split` took apart."""
+        parts = iter(written), iter(others)
+        size = len(written) + len(others)
+        return tuple(next(parts[place not in self.written]) for place in range(size))
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation of f returns.
+
+    Attributes:
+        k: f(t, y).
+        state: the values that it leaves in the variables of the field.
+        losses: those of activities (`add_loss`). Those of weights are not among them: they do not
+            depend on how often f is evaluated, and Keras collects them by itself.
+        foreign: what it assigns to variables that are not those of the field.
+    """
+
+    k: Any
+    state: tuple
+    losses: list
+    foreign: tuple[Foreign, ...]
+
+
+class Foreign(NamedTuple):
+    """A value assigned to a variable that the field does not own, and the one before."""
+
+    variable: keras.Variable
+    before: Any
+    value: Any
+
+
+class VectorField:
+    """y' = f(t, y), with everything else that f is called with held constant.
+
+    Args:
+        layer: a built layer.
+        args, kwargs: further arguments of each call.
+        mask: a mask, which each y carries as Keras's own layers carry theirs.
+        dtype: the dtype of the derivatives that are returned.
+        foreign: variables that f uses and does not own, to be treated as its own: a loop of the
+            backend carries them. Others are read and written as in any other call.
+    """
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        mask: Any = None,
+        dtype: str = "float32",
+        foreign: Sequence[keras.Variable] = (),
+    ) -> None:
+        self.layer = layer
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.mask = mask
+        self.dtype = dtype
+        self.foreign = tuple(foreign)
+        self.takes_time = takes_time(layer)
+        self.variables = [*own_variables(layer), *foreign]
+        # Which variables are trainable can change between calls (freezing): read now.
+        self.trainable = tuple(variable.trainable for variable in self.variables)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The positions of the seeds of random layers among the variables."""
+        return tuple(place for place, v in enumerate(self.variables) if is_seed(v))
+
+    def __call__(
+        self, state: Sequence[Any], y: Any, t: Any = None, foreign: Sequence[tuple] = ()
+    ) -> Evaluation:
+        """f(t, y), without side effects.
+
+        Gradients do not flow through what f assigns to non-trainable variables; they do through
+        what it assigns to its trainable ones.
+
+        Args:
+            state: a value for each variable of the field.
+            y: where f is evaluated.
+            t: the time, where f takes it.
+            foreign: variables that are not those of the field, each with a value to use.
+        """
+        k, new_state, scope = self._evaluate(state, y, t, foreign)
+        return Evaluation(
+            cast(k, self.dtype), new_state, list(scope.losses), tuple(scope.foreign.values())
+        )
+
+    def effects(
+        self,
+        y: Any,
+        state: Sequence[Any],
+        t: Any = None,
+        look: Callable[[Callable[[Any], Any], Any], None] = loops.look,
+    ) -> Effects:
+        """What f does at y, found out by an evaluation without effect."""
+        found: list[Effects] = []
+
+        def see(values: tuple) -> Any:
+            y, state, t, constants = values
+            k, new_state, scope = self.with_constants(constants)._evaluate(state, y, *t)
+            foreign = tuple(variable for variable, *_ in scope.foreign.values())
+            pairs = enumerate(zip(new_state, state, strict=True))
+            written = tuple(place for place, (new, old) in pairs if new is not old)
+            found.append(Effects(written, foreign, scope.reads_foreign, bool(scope.losses)))
+            return k
+
+        look(see, (y, tuple(state), () if t is None else (t,), self.constants()))
+        return found[-1]
+
+    def constants(self) -> list:
+        """The tensors among the further arguments and the mask."""
+        return [x for x in keras.tree.flatten(self._further()) if is_tensor(x)]
+
+    def with_constants(self, constants: Sequence[Any]) -> VectorField:
+        """This field with other tensors in the place of its own."""
+        values = iter(constants)
+        other = copy(self)  # with the same variables, which take a while to collect
+        other.args, other.kwargs, other.mask = keras.tree.map_structure(
+            lambda x: next(values) if is_tensor(x) else x, self._further()
+        )
+        return other
+
+    def owning(self, foreign: Sequence[keras.Variable]) -> VectorField:
+        """This field with variables that it uses and does not own treated as its own."""
+        return VectorField(self.layer, self.args, self.kwargs, self.mask, self.dtype, foreign)
+
+    @property
+    def key(self) -> Hashable:
+        """What an evaluation depends on beside tensors, as far as it may differ between calls."""
+        further = keras.tree.map_structure(
+            lambda x: "tensor" if is_tensor(x) else repr(x), self._further()
+        )
+        frozen = tuple(inner.trainable for inner in layers_inside(self.layer))
+        return repr(further), self.trainable, frozen
+
+    def _further(self) -> tuple:
+        return self.args, self.kwargs, self.mask
+
+    def _evaluate(
+        self, state: Sequence[Any], y: Any, t: Any = None, foreign: Sequence[tuple] = ()
+    ) -> tuple[Any, tuple, _FieldScope]:
+        if self.mask is not None:
+            y = _MASKED(y, mask=self.mask)
+        kwargs = {**self.kwargs, "t": t} if self.takes_time else self.kwargs
+        with _FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
+            k = evaluate(self.layer, y, self.args, kwargs)
+        check_same_shape(self.layer, y.shape, k.shape)
+        return k, tuple(self._new_values(scope, state)), scope
+
+    def _new_values(self, scope: _FieldScope, state: Sequence[Any]) -> Iterator[Any]:
+        for variable, trainable, old in zip(self.variables, self.trainable, state, strict=True):
+            value = scope.get_current_value(variable)
+            unwritten = id(variable) not in scope.written
+            yield old if unwritten else value if trainable else ops.stop_gradient(value)
+
+    def read(self, written: Collection[int] = ()) -> tuple:
+        """The present values of f's variables, of which those at `written` will be assigned to."""
+        return tuple(loops.value(v, place in written) for place, v in enumerate(self.variables))
+
+    def changed_weights(self, state: Sequence[Any], previous: Sequence[Any]) -> frozenset[int]:
+        """The positions of the trainable variables that have changed since `previous`."""
+        changes = zip(self.trainable, state, previous, strict=True)
+        return frozenset(
+            n for n, (weight, new, old) in enumerate(changes) if weight and new is not old
+        )
+
+    def write(self, state: Sequence[Any], previous: Sequence[Any]) -> None:
+        """Assigns what has changed since `previous`."""
+        for variable, value, old in zip(self.variables, state, previous, strict=True):
+            if value is not old:
+                variable.assign(value)
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is the state of a `keras.random.SeedGenerator`."""
+    is_float = "float" in keras.backend.standardize_dtype(variable.dtype)
+    return variable.name == "seed_generator_state" and not is_float
+
+
+def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """All variables of a layer, in an order that freezing does not change."""
+    return [*layer.variables, *layer.metrics_variables]
+
+
+class _FieldScope(keras.StatelessScope):
+    """Holds the variables of f; other ones are read and written as if it were not there.
+
+    f may use variables that it does not own: the seed of `keras.random` without a seed, or a
+    layer that belongs to the model around it.
+    """
+
+    def __init__(self, mapping: list, foreign: Sequence[tuple] = ()) -> None:
+        super().__init__([*mapping, *foreign], collect_losses=True)
+        self._own = frozenset(id(variable) for variable, _ in mapping)
+        self.written: set[int] = set()
+        self.foreign: dict[int, Foreign] = {}
+        self.reads_foreign = False
+        self.kept_losses: list = []
+
+    def get_current_value(self, variable: Any) -> Any:
+        value = super().get_current_value(variable)
+        self.reads_foreign = self.reads_foreign or id(variable) not in self._own
+        if value is None and self.original_scope is not None:
+            return self.original_scope.get_current_value(variable)
+        return value
+
+    def add_update(self, update: tuple) -> None:
+        variable, value = update
+        if isinstance(value, keras.Variable):  # what it holds now, not what it will hold later
+            value = ops.convert_to_tensor(value.value)
+        key = id(variable)
+        if key not in self._own:
+            before = self.foreign[key].before if key in self.foreign else self._before(variable)
+            self.foreign[key] = Foreign(variable, before, value)
+        super().add_update((variable, value))
+        self.written.add(key)
+
+    def _before(self, variable: keras.Variable) -> Any:
+        value = self.get_current_value(variable)
+        return loops.value(variable, written=True) if value is None else value
+
+    def __exit__(self, *error: Any) -> None:
+        """Leaves the losses of f alive as long as the scope around this one.
+
+        That scope recognises a layer's losses by `id`. If those of f were freed before it has
+        been read, a loss of another layer that takes over an address would count twice.
+        """
+        if self.original_scope is not None:
+            kept = self.original_scope.__dict__.setdefault("kept_losses", [])
+            kept.extend([*self.losses, *self.kept_losses])
+        super().__exit__(*error)
+
+
+def cast(x: Any, dtype: str) -> Any:
+    """`x` in `dtype`; no operation at all where it has that already."""
+    return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
+
+
+def check_same_shape(
+    layer: keras.layers.Layer, before: Sequence, after: Sequence, called: str = "f"
+) -> None:
+    """Refuses a result that is not shaped like y; unknown dimensions match any other."""
+    if len(before) == len(after) and not any(
+        isinstance(m, int) and isinstance(n, int) and m != n
+        for m, n in zip(before, after, strict=True)
+    ):
+        return
+    raise ValueError(
+        f"{called} must return the shape that it is given, that of y in y + dt * f(y). Where "
+        "shapes change, put a projection before it: "
+        "`keras.Sequential([projection, RKResidual(f)])`. "
+        f"Received: input shape {tuple(before)}, output shape {tuple(after)} "
+        f"(layer {layer.name!r} of type {type(layer).__name__})."
+    )
+
+
+def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:
+    """`function(y)`, called outside the dtype scope of the layers around it.
+
+    In the scope of a mixed policy every variable reads as a copy in half precision, whatever
+    the policy of the layer that it belongs to; and so does every value that is put in its place.
+    A layer with `autocast=False` is what ends such a scope.
+    """
+    return _WITHOUT_AUTOCAST(y, function=function)
+
+
+class _WithoutAutocast(keras.layers.Layer):
+    def __init__(self) -> None:
+        super().__init__(autocast=False, dtype="float32", name="without_autocast")
+        self.supports_masking = True
+
+    def call(self, y: Any, function: Any = None) -> Any:
+        return function(y)
+
+
+class _Masked(keras.layers.Layer):
+    """Returns its input, carrying a mask."""
+
+    def __init__(self) -> None:
+        super().__init__(autocast=False, dtype="float32", name="masked")
+        self.supports_masking = True
+
+    def call(self, y: Any, mask: Any = None) -> Any:
+        return y
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return previous_mask
+
+
+# One of each for all calls: they hold no state, and torch.compile cannot trace a constructor.
+_WITHOUT_AUTOCAST = _WithoutAutocast()
+_MASKED = _Masked()

@@ -1,0 +1,108 @@
+"""Loops of TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_rk.loops.common import Body, flatten, pack
+
+
+def is_compiling(values: Any) -> bool:
+    """Whether a graph is being made."""
+    return not tf.executing_eagerly()
+
+
+def scan(
+    body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any, again: bool
+) -> tuple[Any, Any]:
+    """`Loop.scan` as a `tf.while_loop`; `again`: with rematerialisation."""
+
+    def array(dtype: Any, shape: Any) -> tf.TensorArray:
+        return tf.TensorArray(dtype, size=length, element_shape=shape)
+
+    columns = [array(x.dtype, x.shape[1:]).unstack(x) for x in flatten(xs)]
+    stacks = [array(x.dtype, x.shape) for x in flatten(outputs)]
+
+    def step(i: Any, old: list, stacks: list) -> tuple:
+        x = pack(xs, [column.read(i) for column in columns])
+        arguments = pack(carry, old), x, constants
+        new, results = remat(body, arguments) if again else body(*arguments)
+        new = flatten(new)
+        for value, before in zip(new, old, strict=True):
+            value.set_shape(before.shape)
+        results = flatten(results)
+        return i + 1, new, [s.write(i, r) for s, r in zip(stacks, results, strict=True)]
+
+    _, values, stacks = tf.while_loop(
+        lambda i, *_: i < length, step, (0, flatten(carry), stacks), maximum_iterations=length
+    )
+    return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
+
+
+def remat(function: Callable[..., Any], arguments: tuple) -> Any:
+    """Like `tf.recompute_grad`, with integers among the results, and differentiable twice."""
+
+    structure: Any = None
+
+    def is_differentiable(x: Any) -> bool:
+        return x is not None and (x.dtype.is_floating or x.dtype.is_complex)
+
+    @tf.custom_gradient
+    def run(*inputs: Any) -> tuple:
+        nonlocal structure
+        # What no tape follows, none keeps.
+        results = function(*pack(arguments, [tf.stop_gradient(x) for x in inputs]))
+        structure = results
+
+        def gradient(*received: Any) -> list:
+            active = [n for n, x in enumerate(inputs) if is_differentiable(x)]
+            known = [n for n, dx in enumerate(received) if is_differentiable(dx)]
+            again = _after(received[known[0]], inputs, len(flatten(arguments[0])))
+            with tf.GradientTape() as tape:
+                tape.watch([again[n] for n in active])
+                outputs = flatten(function(*pack(arguments, again)))
+            found = tape.gradient(
+                [outputs[n] for n in known],
+                [again[n] for n in active],
+                [received[n] for n in known],
+            )
+            gradients = dict(zip(active, found, strict=True))
+            return [gradients.get(n) for n in range(len(inputs))]
+
+        return flatten(results), gradient
+
+    results = run(*flatten(arguments))
+    return pack(structure, results)
+
+
+def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:
+    """`inputs`, of which the first `most` and the seeds are not to be had before `tensor` is there.
+
+    Otherwise a graph would compute again at once, or not at all and keep what it has. XLA
+    disregards control dependencies, so this is one of data: a zero that no compiler recognises.
+    Weights are left alone, to save copies: what is computed from nothing else is small.
+    """
+
+    if tf.executing_eagerly():
+        return [tf.identity(x) for x in inputs]
+    entry = tf.cast(tf.reduce_max(tf.reshape(tensor, (-1,))[:1]), "bool")
+    zero = tf.where(tf.equal(entry, entry), 0.0, float("nan"))
+
+    def is_late(place: int, x: Any) -> bool:
+        return (place < most or x.dtype.is_integer) and x.dtype != tf.bool
+
+    return [
+        x + tf.cast(zero, x.dtype) if is_late(place, x) else tf.identity(x)
+        for place, x in enumerate(inputs)
+    ]
+
+
+def read(variable: Any) -> Any:
+    """The value of a variable, as a tensor."""
+    return tf.convert_to_tensor(variable)
+
+
+outside_graph = tf.init_scope

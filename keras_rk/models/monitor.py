@@ -1,0 +1,95 @@
+"""What Runge-Kutta layers tell about themselves while a model is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rk.models.inner_layers import method_layers
+
+
+class RKMonitor(keras.callbacks.Callback):
+    """Reports error estimates and learned step sizes at the end of each epoch.
+
+    For each `RKResidual` and `RKStack` in the model, wherever it is, the logs of an epoch get
+
+        <layer name>_error    where the layer has `error_estimate`: the estimate of its last call,
+                              in validation if there is one (mean over the blocks)
+        <layer name>_dt       where the layer has `trainable_dt`: the present step size
+                              (mean over the blocks, and over the channels)
+
+    so that `History`, and each callback that comes after this one, sees them: `CSVLogger`,
+    `EarlyStopping(monitor="rk_stack_error", mode="min")`. Layers of the same name are numbered:
+    `rk_stack_error`, `rk_stack_error_1`. What is inside the blocks of an `RKStack` is not
+    reported: it has no values of its own.
+
+    Attributes:
+        history: for each of these names, a list with one array for each epoch, of shape
+            `([blocks] [, channels])`.
+
+    Example:
+
+    >>> from keras_rk.layers import RKStack
+    >>> stack = RKStack(
+    ...     keras.layers.Dense(2, activation="tanh"),
+    ...     depth=3,
+    ...     tableau="dormand_prince54",
+    ...     error_estimate=True,
+    ...     name="stack",
+    ... )
+    >>> model = keras.Sequential([keras.Input((2,)), stack, keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> monitor = RKMonitor()
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor])
+    >>> len(history.history["stack_error"])
+    2
+    >>> monitor.history["stack_error"][-1].shape
+    (3,)
+
+    Raises:
+        ValueError: when training begins, if no layer of the model has anything to report.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[np.ndarray]] = {}
+        self._sources: dict[str, Callable[[], Any]] = {}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        layers = method_layers(self.model)
+        self._sources = _sources(layers)
+        if not self._sources:
+            names = ", ".join(repr(layer.name) for layer in layers) or "no Runge-Kutta layers"
+            raise ValueError(
+                "RKMonitor needs a layer RKResidual or RKStack with `error_estimate=True` or "
+                f"`trainable_dt=True`. Received: a model with {names}."
+            )
+        self.history = {name: [] for name in self._sources}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        _ = self.model  # on JAX, asking for it brings its variables up to date
+        for name, read in self._sources.items():
+            value = np.asarray(read())
+            self.history[name].append(value)
+            if logs is not None:
+                logs[name] = float(np.mean(value))
+
+
+def _sources(layers: list[Any]) -> dict[str, Callable[[], Any]]:
+    """A function that reads the value, for each name."""
+    sources: dict[str, Callable[[], Any]] = {}
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        number = f"_{seen[layer.name]}" if seen[layer.name] else ""
+        seen[layer.name] += 1
+        if layer.error_estimate:
+            sources[f"{layer.name}_error{number}"] = partial(getattr, layer, "estimated_error")
+        if layer.trainable_dt:
+            sources[f"{layer.name}_dt{number}"] = partial(getattr, layer, "step_sizes")
+    return sources

@@ -1,0 +1,227 @@
+"""CheckReport: what `check` found, as fields, as text for a person, as a dictionary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.errors import TableauError
+from keras_rk.numbers.coefficients import Coefficient, approximate, is_symbolic, to_text
+from keras_rk.numbers.square_roots import Surd
+from keras_rk.proof.order_conditions import OrderCondition, Verdict
+
+__all__ = ["CheckReport", "Failure", "Order", "brief"]
+
+LONGEST_EXACT = 40
+MOST_CONDITIONS = 5
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that was asked of a tableau and does not hold.
+
+    Attributes:
+        rule: "explicit", "consistent", "row_sums", "order" or "embedded_order".
+        message: the rule, the place and what was found.
+        conditions: for orders, the conditions that fail at the lowest order that fails.
+    """
+
+    rule: str
+    message: str
+    conditions: tuple[OrderCondition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order, and the evidence for it.
+
+    Attributes:
+        value: every tree with at most so many vertices meets its condition.
+        is_lower_bound: whether the check ended there because it had reached `max_order`.
+        verdict: "exact" if all residuals up to `value` are zero, "numeric" if the largest is
+            within the tolerance.
+        largest: the numeric condition with the largest residual, or None.
+        broken: conditions of order `value + 1` that fail: all of them if that order was
+            claimed or asked for, otherwise the first one found.
+    """
+
+    value: int
+    is_lower_bound: bool
+    verdict: Verdict
+    largest: OrderCondition | None
+    broken: tuple[OrderCondition, ...]
+
+    def __str__(self) -> str:
+        return f"at least {self.value}" if self.is_lower_bound else str(self.value)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found. It is true in a boolean context if all that was asked for holds.
+
+    Attributes:
+        tableau: the tableau.
+        explicit: whether A is strictly lower triangular.
+        consistent: whether the weights sum to 1, exactly or within the tolerance.
+        row_sums: whether c = A 1, exactly or within the tolerance.
+        order: the order for y' = f(y).
+        nonautonomous_order: the order for y' = f(t, y), lower where c is not A 1.
+        embedded_order: the order of the embedded weights, or None.
+        claimed_order, claimed_embedded_order: what the tableau claims, or None.
+        requested_order: the argument `order`.
+        order_is_lower_bound: whether the check ended at `max_order`.
+        verdict: "failed" if something asked for does not hold; otherwise "exact" if every
+            residual is zero and "numeric" if some are only within the tolerance.
+        failures: everything that was asked for and does not hold.
+        evidence: the `Order`s behind `order` and `embedded_order`.
+    """
+
+    tableau: Tableau
+    explicit: bool
+    consistent: bool
+    row_sums: bool
+    order: int
+    nonautonomous_order: int
+    embedded_order: int | None
+    claimed_order: int | None
+    claimed_embedded_order: int | None
+    requested_order: int | None
+    verdict: Verdict
+    failures: tuple[Failure, ...]
+    evidence: tuple[Order, ...]
+
+    @property
+    def order_is_lower_bound(self) -> bool:
+        return self.evidence[0].is_lower_bound
+
+    def __bool__(self) -> bool:
+        return not self.failures
+
+    def raise_if_failed(self) -> None:
+        """Raise a `TableauError` that lists the failures, if there are any."""
+        if self.failures:
+            raise TableauError("\n".join([f"{_title(self.tableau)}:", *_failure_lines(self)]))
+
+    def __str__(self) -> str:
+        return "\n".join([_title(self.tableau), *_summary(self), *_failure_lines(self)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for a program, ready for JSON.
+
+        Exact numbers are text where they fit into 40 characters, and otherwise decimals; the
+        conditions in `failures` have them in full.
+        """
+        data: dict[str, Any] = {
+            "tableau": self.tableau.name,
+            "stages": self.tableau.stages,
+            "holds": bool(self),
+        }
+        for field in (
+            "explicit consistent row_sums order order_is_lower_bound nonautonomous_order "
+            "embedded_order claimed_order claimed_embedded_order requested_order verdict"
+        ).split():
+            data[field] = getattr(self, field)
+        largest = self.evidence[0].largest
+        data["largest_residual"] = None if largest is None else float(largest.exact_residual)
+        data["failures"] = [
+            {
+                "rule": failure.rule,
+                "message": failure.message,
+                "conditions": [_condition_dict(c) for c in failure.conditions],
+            }
+            for failure in self.failures
+        ]
+        data["next_order"] = [_condition_dict(c) for c in self.evidence[0].broken[:1]]
+        return data
+
+
+def brief(value: Coefficient) -> str:
+    """An exact number as text, as a decimal where it is too long to read."""
+    if is_symbolic(value):
+        return to_text(value)
+    parts = value.coordinates if isinstance(value, Surd) else (value,)
+    bits = sum(x.numerator.bit_length() + x.denominator.bit_length() for x in parts)
+    text = to_text(value) if bits < 4 * LONGEST_EXACT else ""
+    return text if 0 < len(text) <= LONGEST_EXACT else approximate(value)
+
+
+def _title(tableau: Tableau) -> str:
+    count = f"{tableau.stages} stage{'s' * (tableau.stages > 1)}"
+    return f"{tableau.name or 'tableau'} ({count})"
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
+def _summary(report: CheckReport) -> list[str]:
+    main = report.evidence[0]
+    lines = [
+        f"  explicit     {_yes(report.explicit)}",
+        f"  consistent   {_yes(report.consistent)}",
+        f"  row sums     {_yes(report.row_sums)}",
+        f"  order        {main}, {_evidence(main)}",
+    ]
+    if not report.row_sums:
+        lines.append(f"  order with t {report.nonautonomous_order}, for y' = f(t, y)")
+    if len(report.evidence) > 1:
+        embedded = report.evidence[1]
+        lines.append(f"  embedded     {embedded}, {_evidence(embedded)}")
+    for name, claim in (
+        ("claimed", report.claimed_order),
+        ("asked for", report.requested_order),
+    ):
+        if claim is not None:
+            lines.append(
+                f"  {name:<12} {claim}: {'holds' if report.order >= claim else 'does not hold'}"
+            )
+    lines.append(f"  verdict      {report.verdict}")
+    return lines
+
+
+def _evidence(order: Order) -> str:
+    text = "exactly"
+    if order.largest is not None:
+        size = abs(float(order.largest.exact_residual))
+        text = f"numerically (largest residual {size:.1e}, tree {order.largest.tree})"
+    if order.broken:
+        text += f"; order {order.value + 1} fails at {_condition_line(order.broken[0])}"
+    return text
+
+
+def _condition_line(condition: OrderCondition) -> str:
+    return (
+        f"tree {condition.tree}: elementary weight {brief(condition.exact_weight)}, "
+        f"1/gamma {condition.required}, residual {brief(condition.exact_residual)}"
+    )
+
+
+def _failure_lines(report: CheckReport) -> list[str]:
+    lines = []
+    for failure in report.failures:
+        lines.append(f"  FAILED {failure.rule}: {failure.message}")
+        for condition in failure.conditions[:MOST_CONDITIONS]:
+            lines.append(f"    {_condition_line(condition)}")
+            formula = condition.tree.elementary_weight(report.row_sums)
+            lines.append(f"      {formula} = {condition.required}, levels {_levels(condition)}")
+        rest = len(failure.conditions) - MOST_CONDITIONS
+        if rest > 0:
+            lines.append(f"    and {rest} more trees of order {failure.conditions[0].tree.order}")
+    return lines
+
+
+def _levels(condition: OrderCondition) -> str:
+    return "".join(f"{level} " for level in condition.tree.level_sequence).strip()
+
+
+def _condition_dict(condition: OrderCondition) -> dict[str, Any]:
+    return {
+        "tree": str(condition.tree),
+        "level_sequence": list(condition.tree.level_sequence),
+        "order": condition.tree.order,
+        "elementary_weight": brief(condition.exact_weight),
+        "required": str(condition.required),
+        "residual": brief(condition.exact_residual),
+        "verdict": condition.verdict,
+    }

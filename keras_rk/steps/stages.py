@@ -1,0 +1,158 @@
+"""Which stages a method evaluates, from which terms, and one step of it.
+
+    k_i = f(t + c_i dt, y + sum_j (dt a_ij) k_j),    y_next = y + sum_i (dt b_i) k_i
+
+A plan is what is left of a tableau once everything that costs something for nothing is gone:
+stages that cannot reach the output, and zero coefficients. (The last stage of a FSAL method has
+b_s = 0, so it is one of those: there is nothing that reusing it would save.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from keras_rk.butcher.arrays import rounded
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.errors import TableauError
+from keras_rk.loops import add_multiple, is_one
+
+
+class Term(NamedTuple):
+    """`factor * k`, where k is the `position`-th stage derivative that is evaluated.
+
+    The factor is a float, or a tensor where each block has its own dt or the method is learned.
+    """
+
+    position: int
+    factor: Any
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """The evaluations of one step.
+
+    Attributes:
+        dtype: the dtype that the factors are rounded to.
+        stages: the indices of the evaluated stages in the tableau, in order.
+        rows: for each evaluated stage, the terms that are added to y before f is evaluated.
+        update: the terms that are added to y at the end of the step.
+        estimate: the terms of the error estimate, sum_i dt (b_i - b_hat_i) k_i; empty where none
+            is wanted.
+    """
+
+    dtype: str
+    stages: tuple[int, ...]
+    rows: tuple[tuple[Term, ...], ...]
+    update: tuple[Term, ...]
+    estimate: tuple[Term, ...]
+
+    @property
+    def factors(self) -> list:
+        """All factors: of row after row, of the update, and of the estimate."""
+        return [term.factor for row in self._sums for term in row]
+
+    def with_factors(self, factors: Sequence[Any]) -> StagePlan:
+        """The same evaluations with other factors, in the order of `factors`."""
+        values = iter(factors)
+        *rows, update, estimate = (
+            tuple(Term(term.position, next(values)) for term in row) for row in self._sums
+        )
+        return replace(self, rows=tuple(rows), update=update, estimate=estimate)
+
+    @property
+    def _sums(self) -> tuple[tuple[Term, ...], ...]:
+        return *self.rows, self.update, self.estimate
+
+
+def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False) -> StagePlan:
+    """The plan of an explicit tableau for steps of the exact size `dt`.
+
+    Each factor is the exact product of dt and a coefficient, rounded once to `dtype`.
+
+    Args:
+        estimate: whether to estimate the error, with the embedded weights of the tableau.
+    """
+    try:
+        scaled = tableau.to_numpy(dtype, scale=dt)
+        differences = _differences(tableau, dtype, dt) if estimate else [0.0] * tableau.stages
+    except TableauError as error:
+        raise ValueError(
+            f"`dt` times the coefficients must fit into {dtype}. Received: dt={_brief(dt)}."
+        ) from error
+    a, b = scaled.A.tolist(), scaled.b.tolist()
+    if not any(b) and any(weight != 0 for weight in tableau.b):
+        raise ValueError(
+            f"`dt` times the weights must not round to zero in {dtype}. Received: dt={_brief(dt)}."
+        )
+    stages = _reaching_the_output(a, [x or y for x, y in zip(b, differences, strict=True)])
+    position = {stage: place for place, stage in enumerate(stages)}
+
+    def terms(row: Sequence[float]) -> tuple[Term, ...]:
+        return tuple(Term(position[j], row[j]) for j in stages if row[j])
+
+    rows = tuple(terms(a[i]) for i in stages)
+    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences))
+
+
+def _differences(tableau: Tableau, dtype: str, dt: Any) -> list[float]:
+    """dt (b_i - b_hat_i), each rounded once."""
+    weights = zip(*tableau.exact_weights, strict=True)
+    return rounded([[b - b_hat for b, b_hat in weights]], dtype, dt)[0].tolist()
+
+
+def _brief(dt: Any) -> str:
+    try:
+        return f"{float(dt):.6g}"
+    except OverflowError:
+        return "a number beyond float64"
+
+
+def _reaching_the_output(a: list[list[float]], b: list[float]) -> list[int]:
+    """The stages with a weight, and those which such a stage needs."""
+    needed = [bool(weight) for weight in b]
+    for i in reversed(range(len(b))):  # explicit: a stage needs earlier ones only
+        if needed[i]:
+            for j in range(i):
+                needed[j] = needed[j] or bool(a[i][j])
+    return [i for i, is_needed in enumerate(needed) if is_needed]
+
+
+def combine(y: Any, terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
+    """y + (factor k + factor k + ...): the small numbers first, then the large one.
+
+    A factor of one emits no operation, so that Euler with dt = 1 is y + f(y) to the last bit.
+    """
+    if not terms:
+        return y
+    if len(terms) == 1:
+        return add_multiple(y, derivatives[terms[0].position], terms[0].factor)
+    return y + weighted_sum(terms, derivatives)
+
+
+def weighted_sum(terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
+    """factor k + factor k + ..., of at least one term."""
+    (first, factor), *others = terms
+    increment = derivatives[first]
+    if not is_one(factor):
+        increment = increment * factor
+    for position, factor in others:
+        increment = add_multiple(increment, derivatives[position], factor)
+    return increment
+
+
+def step(evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan) -> tuple[Any, Any]:
+    """One step from y.
+
+    Args:
+        evaluate: `evaluate(place, y)`, the derivative for the evaluated stage at that place.
+
+    Returns:
+        y after the step, and the estimate of its error; None where the plan has none.
+    """
+    derivatives: list = []
+    for place, row in enumerate(plan.rows):
+        derivatives.append(evaluate(place, combine(y, row, derivatives)))
+    error = weighted_sum(plan.estimate, derivatives) if plan.estimate else None
+    return combine(y, plan.update, derivatives), error
