@@ -307,6 +307,16 @@ def check_same_shape(
     )
 
 
+def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f") -> None:
+    """Refuses what a layer returns for y unless it is shaped like y."""
+    if not isinstance(k, keras.KerasTensor):
+        raise ValueError(
+            f"{called} must return one tensor, shaped like y. "
+            f"Received: {k} from layer {layer.name!r}."
+        )
+    check_same_shape(layer, y.shape, k.shape, called)
+
+
 def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:
     """`function(y)`, called outside the dtype scope of the layers around it.
 

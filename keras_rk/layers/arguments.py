@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
@@ -285,19 +286,14 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     raise ValueError(f"`{name}` must be one of: {choices}. Received: {name}={value!r}.")
 
 
-def fixed(name: str) -> property:
-    """An attribute, kept as `_name`, that what was computed at construction depends on."""
-
-    def get(layer: keras.layers.Layer) -> Any:
-        return getattr(layer, f"_{name}")
-
-    def refuse(layer: keras.layers.Layer, value: Any) -> None:
-        owner = type(layer).__name__
-        raise AttributeError(
-            f"`{name}` of {owner} is fixed at construction. Build a new layer: "
-            f"`{owner}.from_config({{**layer.get_config(), {name!r}: ...}})`; once both are "
-            f"built, `set_weights` takes over the weights. Received: {name}={value!r} "
-            f"(layer {layer.name!r})."
+def check_float64(dtype: str, layer: keras.layers.Layer) -> None:
+    """Refuses to compute in float64 where JAX would make it float32 without a word."""
+    if dtype != "float64":
+        return
+    available = keras.backend.standardize_dtype(ops.zeros((), dtype="float64").dtype)
+    if available != "float64":
+        raise ValueError(
+            "JAX computes in float64 only where it is told to: set the environment variable "
+            "JAX_ENABLE_X64=1, or call `jax.config.update('jax_enable_x64', True)` first. "
+            f"Received: dtype='float64' (layer {layer.name!r}), which JAX makes {available}."
         )
-
-    return property(get, refuse)

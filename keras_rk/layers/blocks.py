@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,12 +11,6 @@ import numpy as np
 
 from keras_rk.field.copies import classes_inside, made_from
 from keras_rk.field.plain_layers import arguments_of, made_again, of_one_kind
-from keras_rk.layers.method_layer import FIXED
-from keras_rk.layers.rk_residual import RKResidual
-
-OF_A_CALL = ("t0", "return_states", "jit_compile")
-# What the blocks of a stack have in common beside the tableau.
-OF_ONE_METHOD = tuple(name for name in FIXED if name not in OF_A_CALL)
 
 
 class BlockMaker:
@@ -206,63 +200,3 @@ def _difference(one: Any, two: Any, path: str = "") -> tuple[str, Any, Any]:
             if x != y:
                 return _difference(x, y, f"{path}[{place}]")
     return path or "the configuration", one, two
-
-
-def split_blocks(layers: Any, after: Any) -> tuple[list, list | None]:
-    """The layers of the blocks and those after each, checked to be as many."""
-    layers = list(layers)
-    if not layers or not all(isinstance(layer, keras.layers.Layer) for layer in layers):
-        kinds = [type(layer).__name__ for layer in layers]
-        raise ValueError(
-            "RKStack.from_layers needs a list of at least one Keras layer. "
-            f"Received: {kinds or 'no layers'}."
-        )
-    if after is None and all(map(_is_block_with_after, layers)):
-        return [block.layers[0] for block in layers], [block.layers[1] for block in layers]
-    if after is None:
-        return layers, None
-    after = list(after)
-    if len(after) != len(layers):
-        raise ValueError(
-            "RKStack.from_layers needs one layer `after` each block. "
-            f"Received: {len(after)} layers after {len(layers)} blocks."
-        )
-    return layers, after
-
-
-def _is_block_with_after(layer: keras.layers.Layer) -> bool:
-    return (
-        isinstance(layer, keras.Sequential)
-        and len(layer.layers) == 2
-        and isinstance(layer.layers[0], RKResidual)
-    )
-
-
-def method_of(layers: list[RKResidual], given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that RKResidual layers of one method have in common, and their dt."""
-    names = ("tableau", *OF_ONE_METHOD)
-    twice = [name for name in given if name in (*names, "dt", "t0")]
-    if twice:
-        raise ValueError(
-            "The method of a stack of RKResidual layers is theirs. "
-            f"Received: {', '.join(twice)} for such layers."
-        )
-    for name in names:
-        values = [getattr(layer, name) for layer in layers]
-        if any(value != values[0] for value in values):
-            raise ValueError(
-                f"The blocks of a stack must have the same `{name}`. Received: "
-                f"{getattr(values[0], 'name', values[0])} and others."
-            )
-    common = {name: getattr(layers[0], name) for name in (*names, "t0")}
-    return {**common, "dt": [layer.dt for layer in layers], "dtype": layers[0].dtype_policy}
-
-
-def check_built(layers: Sequence[keras.layers.Layer]) -> None:
-    """Refuses layers that have no weights yet."""
-    for layer in layers:
-        if not layer.built:
-            raise ValueError(
-                "RKStack.from_layers takes over weights, so the layers must be built. "
-                f"Received: layer {layer.name!r} of type {type(layer).__name__}, not built."
-            )

@@ -26,37 +26,18 @@ from keras_rk.field.statistics import ERROR_ESTIMATE, EvaluationStatistics, find
 from keras_rk.field.vector_field import (
     VectorField,
     cast,
-    check_same_shape,
+    check_derivative,
     is_seed,
     own_variables,
     without_autocast,
 )
-from keras_rk.layers.arguments import (
-    NOISES,
-    REMATS,
-    STATES,
-    check_learning,
-    fixed,
-    loss_weight,
-    one_of,
-    penalty_on_order,
-    positive_integer,
-    proved_tableau,
-    start_time,
-    trainable_step,
-    truth,
-)
+from keras_rk.layers.arguments import check_float64, check_learning, proved_tableau, start_time
+from keras_rk.layers.options import OPTIONS, fixed
 from keras_rk.loops import Loop
 from keras_rk.steps.integration import Integration
-from keras_rk.steps.learned import LearnedStep, LearnedTableau
+from keras_rk.steps.learned import Learned, LearnedStep, LearnedTableau
 from keras_rk.steps.method import Method
 from keras_rk.steps.order_penalty import order_penalty
-
-FIXED = (
-    *("steps", "order", "require", "state", "noise", "t0", "remat", "trainable_dt"),
-    *("trainable_tableau", "order_penalty", "error_estimate", "error_weight"),
-    *("return_states", "jit_compile"),
-)
 
 
 class Passage(NamedTuple):
@@ -83,54 +64,35 @@ class MethodLayer(keras.layers.Layer):
 
     Args:
         field: the layer that computes f.
+        tableau: the method, as a user gives it.
         dts: the exact step sizes, one for all blocks or one for each.
         blocks: the number of blocks; None for a single one.
+        options: the arguments that all layers have in common, as a user gives them.
     """
 
-    steps, order, require, state, noise, t0, remat, trainable_dt = map(fixed, FIXED[:8])
-    trainable_tableau, order_penalty, error_estimate, error_weight = map(fixed, FIXED[8:12])
-    return_states, jit_compile = map(fixed, FIXED[12:])
+    _method: Method
+    steps, order, require, state, noise, t0, remat = map(fixed, list(OPTIONS)[:7])
+    trainable_dt, trainable_tableau, order_penalty = map(fixed, list(OPTIONS)[7:10])
+    error_estimate, error_weight, return_states, jit_compile = map(fixed, list(OPTIONS)[10:])
 
     def __init__(
         self,
         field: keras.layers.Layer,
+        tableau: Any,
         dts: Sequence[Any],
         blocks: int | None,
-        *,
-        tableau: Any,
-        steps: int,
-        order: int | None,
-        require: str,
-        state: str,
-        noise: str,
-        t0: Any,
-        remat: str | None,
-        trainable_dt: bool | str,
-        trainable_tableau: bool,
-        order_penalty: tuple[int, float] | None,
-        error_estimate: bool,
-        error_weight: float,
-        return_states: bool,
-        jit_compile: bool,
+        options: dict[str, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._tableau, self._order = proved_tableau(tableau, order, require, takes_time(field))
-        self._steps = positive_integer("steps", steps)
-        self._require = require
-        self._state = one_of("state", state, STATES)
-        self._noise = one_of("noise", noise, NOISES)
-        self._t0, self._exact_t0 = start_time(t0)
-        self._remat = None if remat is None else one_of("remat", remat, REMATS)
-        self._trainable_dt = trainable_step(trainable_dt)
-        self._trainable_tableau = truth("trainable_tableau", trainable_tableau)
-        self._order_penalty = penalty_on_order(order_penalty)
-        self._error_weight = loss_weight("error_weight", error_weight)
-        self._error_estimate = truth("error_estimate", error_estimate) or self._error_weight > 0
-        self._return_states = truth("return_states", return_states)
-        self._jit_compile = truth("jit_compile", jit_compile)
-        check_learning(self, self._tableau, takes_time(field))
+        with_time = takes_time(field)
+        self._tableau, _ = proved_tableau(tableau, options["order"], options["require"], with_time)
+        for name, read in OPTIONS.items():
+            setattr(self, f"_{name}", read(options[name]))
+        self._error_estimate = bool(self.error_estimate or self.error_weight > 0)
+        check_learning(self, self._tableau, with_time)
         self._exact_dts, self._blocks = list(dts), blocks
+        self._exact_t0 = start_time(self.t0)[1]
         self._policy = StatePolicy((), "shared", self.noise)
         self.supports_masking = True
         self.statistics: EvaluationStatistics | None = None
@@ -138,9 +100,9 @@ class MethodLayer(keras.layers.Layer):
         self._further_inputs = FurtherInputs((), {})
         self.loop = Loop(self.jit_compile)
         self._prepare()
-        self._learned = _Learned(
+        self._learned = Learned(
             LearnedTableau(self._tableau, self._method.plan) if self.trainable_tableau else None,
-            LearnedStep(trainable_dt == "channel", blocks) if self.trainable_dt else None,
+            LearnedStep(self.trainable_dt == "channel", blocks) if self.trainable_dt else None,
         )
 
     @property
@@ -164,6 +126,12 @@ class MethodLayer(keras.layers.Layer):
         return dts[..., None] * ratio if self._learned.step.by_channel else dts * ratio
 
     @property
+    def exact_dts(self) -> list:
+        """dt as a layer is made with it, exactly: one number, or one for each block."""
+        dts, blocks = self._exact_dts, self._blocks or 1
+        return dts * blocks if len(dts) == 1 else dts
+
+    @property
     def estimated_error(self) -> np.ndarray | None:
         """The error estimate of the last call, one number or one for each block."""
         return None if self._error is None else np.asarray(ops.convert_to_numpy(self._error))
@@ -176,7 +144,7 @@ class MethodLayer(keras.layers.Layer):
     @property
     def block_weights(self) -> list[keras.Variable]:
         """What each block has beside the variables of f."""
-        weights = [] if self._learned.step is None else [self._learned.step.weight]
+        weights = self._learned._replace(tableau=None).weights
         weights += [] if self._error is None else [self._error]
         return weights + ([] if self.statistics is None else self.statistics.weights)
 
@@ -228,13 +196,13 @@ class MethodLayer(keras.layers.Layer):
     def build_like(self, other: MethodLayer) -> None:
         """Builds this layer for the inputs that another one was built for."""
         self._further_inputs = other._further_inputs
-        self.build(other._built_for)
+        self.build(other.built_for)
 
     def build_field(self, layer: keras.layers.Layer, input_shape: Any) -> None:
         """Builds f for all of its inputs, and refuses one that cannot be f."""
         check_one_shape(input_shape)
-        self._check_float64()
-        self._built_for = input_shape
+        check_float64(self._state_dtype, self)
+        self.built_for = input_shape
         args, kwargs = self._further_inputs.symbolic()
         y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
         check_call(layer, y, args, kwargs)
@@ -255,22 +223,8 @@ class MethodLayer(keras.layers.Layer):
             variables: those of f, or those of all blocks, stacked.
             copy: makes another layer like f, not built.
         """
-
-        def unfrozen() -> keras.layers.Layer:
-            other = copy()
-            self.build_field(other, self._built_for)
-            unfreeze(other)
-            return other
-
-        def field(layer: keras.layers.Layer) -> VectorField:
-            return self.field(layer, *self._further_inputs.symbolic(), None, True)
-
-        places: tuple[int, ...] = ()
-        state = "shared" if self._integration.evaluations == 1 else self.state
-        if state != "shared":
-            y = keras.KerasTensor(self._built_for, dtype=self._state_dtype)
-            places = find_statistics(layer, unfrozen, field, y)
-        if places and state == "per_evaluation":
+        places = self._places_of_statistics(layer, copy)
+        if places and self.state == "per_evaluation":
             self.statistics = EvaluationStatistics(
                 [variables[place] for place in places],
                 self.steps,
@@ -281,8 +235,8 @@ class MethodLayer(keras.layers.Layer):
             )
         own = own_variables(layer)
         statistics = tuple(own[place] for place in places)
-        self._policy = StatePolicy(statistics, state if places else "shared", self.noise)
-        self._learned.build(self, self._built_for[-1], self._state_dtype)
+        self._policy = StatePolicy(statistics, self.state if places else "shared", self.noise)
+        self._learned.build(self, self.built_for[-1], self._state_dtype)
         if self.error_estimate:
             self._error = self.add_weight(
                 shape=() if self._blocks is None else (self._blocks,),
@@ -293,6 +247,25 @@ class MethodLayer(keras.layers.Layer):
                 name=ERROR_ESTIMATE,
             )
         self._prepare()
+
+    def _places_of_statistics(
+        self, layer: keras.layers.Layer, copy: Callable[[], keras.layers.Layer]
+    ) -> tuple[int, ...]:
+        """Which of f's variables are moving statistics; none where one set of them is all right."""
+        if self.state == "shared" or self._integration.evaluations == 1:
+            return ()
+
+        def unfrozen() -> keras.layers.Layer:
+            other = copy()
+            self.build_field(other, self.built_for)
+            unfreeze(other)
+            return other
+
+        def field(layer: keras.layers.Layer) -> VectorField:
+            return self.field(layer, *self._further_inputs.symbolic(), None, True)
+
+        y = keras.KerasTensor(self.built_for, dtype=self._state_dtype)
+        return find_statistics(layer, unfrozen, field, y)
 
     def field(
         self,
@@ -367,7 +340,7 @@ class MethodLayer(keras.layers.Layer):
         return None if self.return_states else previous_mask
 
     def get_config(self) -> dict[str, Any]:
-        options = {name: getattr(self, name) for name in FIXED}
+        options = {name: getattr(self, name) for name in OPTIONS}
         return {**super().get_config(), "tableau": self._tableau.to_dict(), **options}
 
     def get_build_config(self) -> dict[str, Any] | None:
@@ -387,8 +360,7 @@ class MethodLayer(keras.layers.Layer):
     @property
     def saved_weights(self) -> list[keras.Variable]:
         """What is saved of the variables that belong to no layer inside: not the last error."""
-        learned = self._learned.tableau, self._learned.step
-        return [part.weight for part in learned if part is not None]
+        return self._learned.weights
 
     def save_own_variables(self, store: Any) -> None:
         for place, variable in enumerate(self.saved_weights):
@@ -405,37 +377,3 @@ class MethodLayer(keras.layers.Layer):
             )
         for place, variable in enumerate(weights):
             variable.assign(store[str(place)])
-
-    def _check_float64(self) -> None:
-        if self._state_dtype != "float64":
-            return
-        available = keras.backend.standardize_dtype(ops.zeros((), dtype="float64").dtype)
-        if available != "float64":
-            raise ValueError(
-                "JAX computes in float64 only where it is told to: set the environment variable "
-                "JAX_ENABLE_X64=1, or call `jax.config.update('jax_enable_x64', True)` first. "
-                f"Received: dtype='float64' (layer {self.name!r}), which JAX makes {available}."
-            )
-
-
-class _Learned(NamedTuple):
-    """What is learned of a method, each None where it is not."""
-
-    tableau: LearnedTableau | None
-    step: LearnedStep | None
-
-    def build(self, owner: keras.layers.Layer, channels: int | None, dtype: str) -> None:
-        if self.tableau is not None:
-            self.tableau.build(owner)
-        if self.step is not None:
-            self.step.build(owner, channels, dtype)
-
-
-def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f") -> None:
-    """Refuses what a layer returns for y unless it is shaped like y."""
-    if not isinstance(k, keras.KerasTensor):
-        raise ValueError(
-            f"{called} must return one tensor, shaped like y. "
-            f"Received: {k} from layer {layer.name!r}."
-        )
-    check_same_shape(layer, y.shape, k.shape, called)

@@ -10,8 +10,9 @@ from keras import ops
 from keras_rk import loops
 from keras_rk.field.copies import copy_of
 from keras_rk.field.vector_field import own_variables
-from keras_rk.layers.arguments import fixed, step_size, vector_field_layer
+from keras_rk.layers.arguments import step_size, vector_field_layer
 from keras_rk.layers.method_layer import MethodLayer, Passage
+from keras_rk.layers.options import fixed, given_options
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -168,30 +169,10 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
+        options = given_options(locals())
         layer = vector_field_layer(layer, type(self).__name__)
         given, exact_dt = step_size(dt)
-        super().__init__(
-            layer,
-            [exact_dt],
-            None,
-            tableau=tableau,
-            steps=steps,
-            order=order,
-            require=require,
-            state=state,
-            noise=noise,
-            t0=t0,
-            remat=remat,
-            trainable_dt=trainable_dt,
-            trainable_tableau=trainable_tableau,
-            order_penalty=order_penalty,
-            error_estimate=error_estimate,
-            error_weight=error_weight,
-            return_states=return_states,
-            jit_compile=jit_compile,
-            layer=layer,
-            **kwargs,
-        )
+        super().__init__(layer, tableau, [exact_dt], None, options, layer=layer, **kwargs)
         self._dt = given
         self._overwritten: frozenset[int] = frozenset()  # weights that f assigns to
 

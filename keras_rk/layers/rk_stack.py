@@ -4,49 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-from keras import ops
 
 from keras_rk import loops
-from keras_rk.field.inputs import evaluate, takes_time
-from keras_rk.field.vector_field import Effects, VectorField
-from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
-from keras_rk.layers.blocks import (
-    OF_ONE_METHOD,
-    BlockMaker,
-    check_built,
-    check_same_kind,
-    configuration,
-    derived_seed,
-    method_of,
-    split_blocks,
-)
-from keras_rk.layers.method_layer import MethodLayer, Passage, check_derivative
-from keras_rk.layers.rk_residual import RKResidual
+from keras_rk.field.inputs import evaluate
+from keras_rk.field.vector_field import check_derivative
+from keras_rk.layers.arguments import block_step_sizes, positive_integer, random_seed
+from keras_rk.layers.block_loop import BlockLoop, parts_of_a_call
+from keras_rk.layers.blocks import BlockMaker, derived_seed
+from keras_rk.layers.method_layer import MethodLayer, Passage
+from keras_rk.layers.options import fixed, given_options
 from keras_rk.layers.stacked_layer import StackedLayer
-from keras_rk.numbers.coefficients import exact, public
-from keras_rk.steps.integration import cast_like, total
-
-
-class _Part(NamedTuple):
-    """The vector field of a stack, or the layer after each block, in one call.
-
-    Attributes:
-        effects: what evaluations do.
-        own: the same without moving statistics that are kept for each evaluation.
-    """
-
-    stacked: StackedLayer
-    field: VectorField
-    effects: Effects
-    own: Effects
-
-    def changed(self, state: Sequence[Any], before: Sequence[Any]) -> tuple:
-        """What evaluations have assigned to the variables of a block, as these are typed."""
-        return cast_like(self.own.split(state)[0], self.own.split(before)[0])
+from keras_rk.layers.unstacking import Single, Unstacking
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -105,43 +76,11 @@ class RKStack(MethodLayer):
             none. Seeds that they name (`Dropout(0.5, seed=3)`) become different ones for each
             block in any case, derived from the seed and the block. With None, Keras draws them
             (`keras.utils.set_random_seed` makes that reproducible). A factory chooses seeds itself.
-        order: an order that the method must be proved to have.
-        require: what must be proved before anything is built, as in `RKResidual`.
-        state: what becomes of moving statistics in f (batch normalization) over the evaluations of
-            f. `"per_evaluation"`: each step and stage has its own, so that inference repeats
-            training; `"shared"`: there is one set, which all evaluations update in turn, and which
-            fits none of them; `"first"`: one set, updated by the first stage of each step alone.
-            Weights that were saved with another method, steps or state can be loaded: each
-            evaluation starts from the statistics nearest to it, to be improved by
-            `keras_rk.recalibrate`. Other state (of f, such as that of `SpectralNormalization`) is
-            handed on from one evaluation to the next.
-        noise: `"per_step"`: all stages of a step draw the same random numbers, so that f is one
-            vector field within a step; `"per_stage"`: each stage draws new ones. (Dropout without
-            a seed on PyTorch draws from PyTorch's generator, which is turned back; a loop then runs
-            in Python.)
-        t0: the time at which the first step begins, for an f that takes the time. Exact like dt.
-            Each block begins where the one before has ended.
-        remat: `"step"` or `"stage"`: what is computed inside each step or each evaluation of f is
-            not kept for the gradient but computed again (rematerialisation), so that memory grows
-            by y, or by the stage derivatives, and no more. None: everything is kept.
-        trainable_dt: True: dt = dt_0 * exp(theta) with a trainable theta for each block, zero at
-            first, so that dt keeps its sign; `"channel"`: with one for each entry of y's last
-            axis, too. The present values are `layer.step_sizes`.
-        trainable_tableau: whether the non-zero coefficients of A and b are trained, the same for
-            all blocks. The method stays explicit, its nodes stay row sums, and its weights sum to
-            one: the last weight is one minus the others. `layer.tableau` is the method learned so
-            far, computed exactly.
-        order_penalty: a pair `(p, weight)`, which adds weight * sum (Phi(t) - 1/gamma(t))^2 over
-            the rooted trees t with at most p vertices to the loss of a trainable tableau.
-        error_estimate: whether to estimate the error with the embedded weights b_hat of the
-            tableau: the root mean square of dt * sum_i (b_i - b_hat_i) k_i, as its mean over the
-            steps, is `layer.estimated_error` after each call, one for each block;
-            `keras_rk.RKMonitor` logs it in `fit`.
-        error_weight: adds that estimate to the loss with this weight.
+        order, require, state, noise, t0, remat, trainable_dt, trainable_tableau, order_penalty,
+        error_estimate, error_weight, jit_compile: as in `RKResidual`. Of f(t, y) each block begins
+            where the one before has ended. A trained dt and the estimated error are one for each
+            block; a trained tableau is the same for all blocks.
         return_states: whether to return y before the first block and after each one.
-        jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and
-            calls it again and again, without `torch.compile` for the rest of the model. JAX and
-            TensorFlow compile as the model does.
         **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
 
     Call arguments:
@@ -218,31 +157,12 @@ class RKStack(MethodLayer):
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
+        options = given_options(locals())
         depth = positive_integer("depth", depth)
         given, exact_dts = block_step_sizes(dt, depth)
         seed = random_seed(seed)
         stacked = StackedLayer(BlockMaker(layer, seed, "layer"))
-        super().__init__(
-            stacked.template,
-            exact_dts,
-            depth,
-            tableau=tableau,
-            steps=steps,
-            order=order,
-            require=require,
-            state=state,
-            noise=noise,
-            t0=t0,
-            remat=remat,
-            trainable_dt=trainable_dt,
-            trainable_tableau=trainable_tableau,
-            order_penalty=order_penalty,
-            error_estimate=error_estimate,
-            error_weight=error_weight,
-            return_states=return_states,
-            jit_compile=jit_compile,
-            **kwargs,
-        )
+        super().__init__(stacked.template, tableau, exact_dts, depth, options, **kwargs)
         self._depth, self._dt, self._seed = depth, given, seed
         self._layer = stacked
         self._after: StackedLayer | None = None
@@ -289,7 +209,7 @@ class RKStack(MethodLayer):
             part.note_flags()
 
     def build(self, input_shape: Any) -> None:
-        self._built_for = input_shape
+        self.built_for = input_shape
         with loops.outside_graph():
             self._layer.build(self, self.depth, input_shape, self._build_f)
             if self._after is not None:
@@ -298,114 +218,38 @@ class RKStack(MethodLayer):
         self.built = True
 
     def _build_f(self, layer: keras.layers.Layer) -> None:
-        self.build_field(layer, self._built_for)
+        self.build_field(layer, self.built_for)
 
     def _build_after(self, layer: keras.layers.Layer) -> None:
-        y = keras.KerasTensor(self._built_for, dtype=self._state_dtype)
+        y = keras.KerasTensor(self.built_for, dtype=self._state_dtype)
         check_derivative(layer, y, evaluate(layer, y, (), {}), "`after`")
 
     def advance(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
     ) -> Passage:
-        parts = self._parts_of_a_call(y, args, kwargs, mask, training)
-        foreign = parts[0].field.foreign
+        fields = [self.field(self.layer, args, kwargs, mask, training)]
+        if self._after is not None:
+            fields.append(self.field(self._after.template, (), {"mask": mask}, mask, training))
+        for part in self._parts:
+            part.check_unchanged(self.name)
+        parts = parts_of_a_call(self._parts, fields, self._integration, self._multiplied, y)
         factors, times = self.method_of_a_call(parts[0].field)
         statistics = () if self.statistics is None else self.statistics.all()
         multiplied = enumerate(self._multiplied)
         changing = [n for n, place in multiplied if place in parts[0].effects.written]
-        written = [v for part in parts for v in part.stacked.written(part.own)]
-        zero = ops.zeros((), self._state_dtype)
-        outputs = (
-            tuple(_one_block(variable) for variable in written),
-            tuple(_one_block(statistics[n]) for n in changing),
-            (zero,) if self.error_estimate else (),
-            (y,) if self.return_states else (),
+        blocks = BlockLoop(
+            parts, self._integration, statistics, changing, self._state_dtype, self.return_states
         )
-        (y, last, losses), kept = self.loop.scan(
-            self._block(parts, changing),
-            (
-                y,
-                tuple(loops.value(variable, written=True) for variable in foreign),
-                (zero,) if any(part.effects.losses for part in parts) else (),
-            ),
-            (
-                tuple(part.stacked.values(part.effects) for part in parts),
-                statistics,
-                () if factors is None else (factors,),
-                () if times is None else (times,),
-            ),
-            tuple(tuple(part.field.constants()) for part in parts),
-            self.depth,
-            outputs=outputs,
-            key=tuple(part.field.key for part in parts),
-            traceable=self.steps == 1 and not any(part.effects.reads_foreign for part in parts),
-            remat=self.remat == "step" and self.steps == 1,
-            one_draw=self.noise == "per_step" and len(self._method.plan.stages) > 1,
-        )
+        carry, kept = blocks.run(self.loop, y, self.depth, factors, times)
+        y, last, losses = carry
         new, left, errors, path = kept
-        for variable, value in zip([*written, *foreign], [*new, *last], strict=True):
+        for variable, value in zip([*blocks.written, *blocks.foreign], [*new, *last], strict=True):
             variable.assign(value)
         if self.statistics is not None:
             after = dict(zip(changing, left, strict=True))
             values = [after.get(n, value) for n, value in enumerate(statistics)]
             self.statistics.assign(values, statistics)
         return Passage(y, *(part[0] if part else None for part in (path, losses, errors)))
-
-    def _parts_of_a_call(
-        self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
-    ) -> list[_Part]:
-        fields = [self.field(self.layer, args, kwargs, mask, training)]
-        if self._after is not None:
-            fields.append(self.field(self._after.template, (), {"mask": mask}, mask, training))
-        for part in self._parts:
-            part.check_unchanged(self.name)
-        effects = [
-            self._integration.effects(field, y, part.first_block)
-            for part, field in zip(self._parts, fields, strict=True)
-        ]
-        foreign = list({id(variable): variable for e in effects for variable in e.foreign}.values())
-        return [
-            _Part(part, field.owning(foreign), e, e.without(() if n else self._multiplied))
-            for n, (part, field, e) in enumerate(zip(self._parts, fields, effects, strict=True))
-        ]
-
-    def _block(self, parts: list[_Part], changing: list[int]) -> Any:
-        """One iteration of the loop: the steps of a block, and the layer after it."""
-        f, *after = parts
-
-        def body(carry: tuple, x: tuple, constants: tuple) -> tuple:
-            y, foreign, losses = carry
-            values, statistics, factors, times = x
-            solution = self._integration.solve(
-                f.field.with_constants(constants[0]),
-                y,
-                (*values[0], *foreign),
-                statistics,
-                effects=f.effects.owning(len(values[0]), len(foreign)),
-                factors=ops.unstack(factors[0], factors[0].shape[0]) if factors else (),
-                times=times[0] if times else None,
-            )
-            y, state = solution.y, solution.state
-            written = f.changed(state, values[0])
-            foreign = cast_like(state[len(values[0]) :], foreign)
-            found = [] if solution.loss is None else [solution.loss]
-            for part, own, further in zip(after, values[1:], constants[1:], strict=True):
-                y, state, added, _ = part.field.with_constants(further)((*own, *foreign), y)
-                written += part.changed(state, own)
-                foreign = cast_like(state[len(own) :], foreign)
-                found += added
-            if found:
-                losses = (losses[0] + total(found, self._state_dtype),)
-            left = [solution.statistics[n] for n in changing]
-            outputs = (
-                written,
-                cast_like(left, [statistics[n] for n in changing]),
-                () if solution.error is None else (solution.error,),
-                (y,) if self.return_states else (),
-            )
-            return (y, foreign, losses), outputs
-
-        return body
 
     def unstack(self) -> list[keras.layers.Layer]:
         """The blocks as `depth` single layers with copies of their weights and state.
@@ -426,42 +270,9 @@ class RKStack(MethodLayer):
                 "into one layer. "
                 f"Received: stack {self.name!r} with `after` and further inputs."
             )
-        return [self._single(block) for block in range(self.depth)]
-
-    def _single(self, block: int) -> keras.layers.Layer:
+        blocks = Unstacking(self, self._parts, self._build_after)
         dts = self.dt if isinstance(self.dt, tuple) else (self.dt,) * self.depth
-        options = {name: getattr(self, name) for name in OF_ONE_METHOD}
-        if self.trainable_tableau:
-            options["order"] = None  # it was proved of the tableau before it was trained
-        layer = RKResidual(
-            self._layer.maker.copy(),
-            self.tableau,
-            dts[block],
-            **options,
-            t0=self._start_of(block),
-            name=f"{self.name}_{block}",
-            dtype=self.dtype_policy,
-        )
-        layer.build_like(self)
-        self._layer.set_block(block, layer.layer)
-        for one, all_blocks in zip(layer.block_weights, self.block_weights, strict=True):
-            one.assign(ops.convert_to_tensor(all_blocks.value)[block])
-        if self._after is None:
-            return layer
-        after = self._after.maker.copy(name=f"{self.name}_{block}_after")
-        self._build_after(after)
-        self._after.set_block(block, after)
-        name = f"{self.name}_{block}_and_after"
-        return keras.Sequential([keras.Input(batch_shape=self._built_for), layer, after], name=name)
-
-    def _start_of(self, block: int) -> Any:
-        """The time at which a block begins."""
-        if not takes_time(self.layer):
-            return self.t0
-        if self.trainable_dt:
-            return float(self._exact_t0) + self.steps * float(sum(self.step_sizes[:block]))
-        dts = self._exact_dts if len(self._exact_dts) > 1 else self._exact_dts * self.depth
-        return public(self._exact_t0 + self.steps * sum(dts[:block], Fraction(0)))
+        return [blocks.single(block, dt) for block, dt in enumerate(dts)]
 
     @classmethod
     def from_layers(
@@ -479,41 +290,14 @@ class RKStack(MethodLayer):
 
         The layers themselves are left alone: the stack has copies of their weights.
         """
-        layers, after = split_blocks(layers, after)
-        if all(isinstance(layer, RKResidual) for layer in layers):
-            kwargs = {**method_of(layers, kwargs), **kwargs}
-            single = layers
-            layers = [layer.layer for layer in layers]
-        else:
-            single = []
-        check_built([*layers, *(after or ())])
-        for parts in (layers, after or []):
-            first = configuration(parts[0], "layers") if parts else {}
-            for block, layer in enumerate(parts[1:], start=1):
-                check_same_kind(first, layer, block)
-        stack = cls(layers[0], len(layers), after=after[0] if after else None, **kwargs)
-        stack._layer.existing = list(layers)
-        if stack._after is not None:
-            stack._after.existing = list(after or ())
-        if single:
-            stack.build_like(single[0])
-            columns = zip(*(layer.block_weights for layer in single), strict=True)
-            for weight, values in zip(stack.block_weights, columns, strict=True):
-                weight.assign(ops.stack([ops.convert_to_tensor(v.value) for v in values]))
-            stack._check_starts(single)
+        single = Single(layers, after, kwargs)
+        after = single.after[0] if single.after else None
+        options = {**single.options, **kwargs}
+        stack = cls(single.layers[0], len(single.layers), after=after, **options)
+        for part, existing in zip(stack._parts, (single.layers, single.after), strict=False):
+            part.existing = list(existing)
+        single.give_method_weights(stack)
         return stack
-
-    def _check_starts(self, layers: Sequence[RKResidual]) -> None:
-        """Refuses blocks of f(t, y) that do not begin where the one before has ended."""
-        for block, layer in enumerate(layers):
-            start = self._start_of(block)
-            late = float(exact(layer.t0) - exact(start))
-            if takes_time(self.layer) and abs(late) > 1e-5 * max(1, abs(float(exact(start)))):
-                raise ValueError(
-                    "Each block of a stack begins at the time at which the one before has ended. "
-                    f"Received: t0={layer.t0} in block {block}, which begins at {start} "
-                    f"(layer {layer.name!r})."
-                )
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: quantized layers read scales and codes that belong to one block."""
@@ -540,8 +324,3 @@ class RKStack(MethodLayer):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _one_block(stacked: Any) -> keras.KerasTensor:
-    dtype = keras.backend.standardize_dtype(stacked.dtype)
-    return keras.KerasTensor(stacked.shape[1:], dtype=dtype)

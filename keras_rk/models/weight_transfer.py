@@ -200,7 +200,7 @@ def _built_copy(owner: MethodLayer, layer: keras.layers.Layer) -> keras.layers.L
     """Another layer like the f of a layer, built."""
     classes = {type(inner).__name__: type(inner) for inner in inner_layers(layer, templates=True)}
     copy = made_from(keras.saving.serialize_keras_object(layer), classes)
-    owner.build_field(copy, owner._built_for)
+    owner.build_field(copy, owner.built_for)
     return copy
 
 

@@ -150,3 +150,21 @@ class LearnedStep:
     def ratio(self) -> Any:
         """exp(theta)."""
         return ops.exp(ops.convert_to_tensor(self.weight))
+
+
+class Learned(NamedTuple):
+    """What is learned of a method, each None where it is not."""
+
+    tableau: LearnedTableau | None = None
+    step: LearnedStep | None = None
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        return [part.weight for part in self if part is not None]
+
+    def build(self, owner: keras.layers.Layer, channels: int | None, dtype: str) -> None:
+        """Adds the weights to a layer."""
+        if self.tableau is not None:
+            self.tableau.build(owner)
+        if self.step is not None:
+            self.step.build(owner, channels, dtype)
