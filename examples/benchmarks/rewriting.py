@@ -38,15 +38,6 @@ def nothing(*_: Any, **__: Any) -> None:
     """In the place of a rewriting."""
 
 
-def hoist_nothing(module: Any, changing: int) -> tuple[Any, Any]:
-    constants = [node for node in module.graph.nodes if node.op == "placeholder"][changing:]
-    return torch_graphs.part(module, [], constants, constants), module
-
-
-def one_term(node: Any) -> list:
-    return [node]
-
-
 # What is left out, and what stands in the place of which function of which module.
 VARIANTS: dict[str, list[tuple[Any, str, Callable]]] = {
     EVERYTHING: [],
@@ -54,12 +45,8 @@ VARIANTS: dict[str, list[tuple[Any, str, Callable]]] = {
     "equal operations": [(torch_graphs, "_merge_equal", nothing)],
     "copies": [(torch_graphs, "_drop_copies", nothing)],
     "views": [(torch_graphs, "_drop_views", nothing)],
-    "sums term by term": [(torch_graphs, "_terms", one_term)],
-    "constants": [(torch_graphs, "hoist", hoist_nothing)],
     "biases": [(torch_fusions, "_fuse_biases", nothing)],
     "multiples": [(torch_fusions, "_fuse_multiples", nothing)],
-    "products": [(torch_fusions, "_fuse_products", nothing)],
-    "casts": [(torch_fusions, "_fuse_casts", nothing)],
     "direct calls": [(torch_calls, "call_directly", nothing)],
 }
 

@@ -1,11 +1,9 @@
-"""Several operations in a graph of PyTorch, made one: a product and a sum, a cast and a sum."""
+"""Several operations in a graph of PyTorch, made one: a convolution and its bias, x + c k."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import torch
 from torch.fx import GraphModule, Node
 
 from keras_rk.loops.torch_graphs import (
@@ -20,12 +18,9 @@ from keras_rk.loops.torch_graphs import (
 
 
 def fuse(module: GraphModule) -> None:
-    """Sums of products become one operation each."""
+    """Convolutions add their bias, and sums their multiples, in one operation each."""
     _fuse_biases(module.graph)
     _fuse_multiples(module.graph)
-    _fuse_products(module.graph)
-    module.graph.eliminate_dead_code()  # whose use of a cast counts for nothing
-    _fuse_casts(module.graph)
     clean(module)
 
 
@@ -75,43 +70,3 @@ def _fuse_multiples(graph: Any) -> None:
             ):
                 node.args, node.kwargs = (x, multiple.args[0]), {"alpha": multiple.args[1]}
                 break
-
-
-def _fuse_products(graph: Any) -> None:
-    """x + a b, in one operation."""
-    for node in filter(is_sum, calls(graph, aten.add.Tensor)):
-        for x, product in (node.args, node.args[::-1]):
-            if (
-                isinstance(product, Node)
-                and product.target is aten.mm.default
-                and len(product.users) == 1
-                and alike(node, product)
-                and value(x) is not None
-                and value(x).dtype == value(product).dtype
-                and value(x).shape in (value(product).shape, value(product).shape[1:])
-            ):
-                node.target, node.args, node.kwargs = aten.addmm.default, (x, *product.args), {}
-                break
-
-
-def _fuse_casts(graph: Any) -> None:
-    """x + a, where a is cast to the dtype of x for this sum alone: the sum casts by itself."""
-    for node in calls(graph, aten._to_copy.default):
-        (source,) = node.args
-        before, after = value(source), value(node)
-        if (
-            before is not None
-            and before.is_floating_point()
-            and before.device == after.device
-            and torch.promote_types(before.dtype, after.dtype) == after.dtype
-            and all(map(partial(_adds_as_it_is, term=node), node.users))
-        ):
-            node.replace_all_uses_with(source)
-
-
-def _adds_as_it_is(node: Node, term: Node) -> bool:
-    """Whether a sum has the dtype of the other number, whatever that of the term."""
-    if node.target not in (aten.add.Tensor, aten.add_.Tensor):
-        return False
-    others = [x for x in node.args if x is not term]
-    return len(others) == 1 and alike(node, term, others[0])

@@ -7,7 +7,6 @@ its input.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,35 +44,6 @@ def simplify(module: GraphModule, own: int = 0) -> None:
     clean(module)
 
 
-def hoist(module: GraphModule, changing: int) -> tuple[GraphModule, GraphModule]:
-    """What depends on constants alone, and the rest.
-
-    Args:
-        changing: how many of the arguments, the first ones, are no constants.
-
-    Returns:
-        Two graphs: constants -> prepared values; other arguments and prepared values -> results.
-    """
-    nodes = list(module.graph.nodes)
-    arguments = [node for node in nodes if node.op == "placeholder"]
-    constants = arguments[changing:]
-    known = set(constants)
-    for node in nodes:
-        inputs = set(node.all_input_nodes)
-        if node.op == "call_function" and inputs and inputs <= known and not _draws(node):
-            known.add(node)
-    needed = dict.fromkeys(
-        x for node in nodes if node not in known for x in node.all_input_nodes if x in known
-    )
-    fixed = [node for node in nodes if node in known]
-    rest = [node for node in nodes if node not in known]
-    returned = output_of(module.graph).args[0]
-    return (
-        part(module, fixed, constants, list(needed)),
-        part(module, rest, [*arguments[:changing], *needed], returned),
-    )
-
-
 def part(
     module: GraphModule,
     body: Sequence[Node],
@@ -99,31 +69,8 @@ def part(
     return GraphModule(module, new)
 
 
-def accumulate(module: GraphModule, results: Sequence[int]) -> None:
-    """Results become sums that go on: each is added, term by term, to one more argument.
-
-    Args:
-        results: the positions of the results, which are None from then on.
-    """
-    if not results:
-        return
-    graph = module.graph
-    output = output_of(graph)
-    returned = list(output.args[0])
-    last = last_argument(graph)
-    for place in results:
-        with graph.inserting_after(last):
-            total = last = graph.placeholder(f"total_{place}")
-        total.meta = dict(returned[place].meta)
-        for term in _terms(returned[place]):
-            _add(graph, total, term, output)
-        returned[place] = None
-    output.args = (tuple(returned),)
-    clean(module)
-
-
 def adding(function: Callable[..., Sequence[Any]], results: Sequence[int]) -> Callable:
-    """The same for a function that is no graph, or one not to be changed."""
+    """A function whose results at some places are added to further arguments, and None then."""
 
     def added(*arguments: Any) -> Sequence[Any]:
         size = len(arguments) - len(results)
@@ -260,25 +207,3 @@ def _may_pass_on(node: Node) -> bool:
         return False
     schema = getattr(node.target, "_schema", None)
     return schema is None or any(result.alias_info is not None for result in schema.returns)
-
-
-# ----------------------------------------------------------------------------------- accumulating
-
-
-def _terms(node: Node) -> list[Node]:
-    if is_sum(node) and len(node.users) == 1 and alike(node, *node.args):
-        return [term for x in node.args for term in _terms(x)]
-    return [node]
-
-
-def _add(graph: Any, total: Node, term: Node, output: Node) -> None:
-    is_product = term.target is aten.mm.default and len(term.users) == 1
-    # What a graph is given, or a part of a result, comes before all that computes.
-    is_given = term.op == "placeholder" or term.target is operator.getitem
-    if is_product:
-        place, target, added = graph.inserting_before(term), aten.addmm_.default, term.args
-    else:
-        place = graph.inserting_before(output) if is_given else graph.inserting_after(term)
-        target, added = aten.add_.Tensor, (term,)
-    with place:
-        graph.call_function(target, (total, *added)).meta = dict(total.meta)

@@ -1,4 +1,36 @@
-"""Loops of PyTorch: Python over a traced body, as one node of autograd's graph."""
+"""Loops of PyTorch: Python over a traced body, as one node of autograd's graph.
+
+Calling Keras layers takes longer than computing them, so one iteration is recorded once, forwards
+and backwards, as a graph of PyTorch's own operations, and that graph is called again and again:
+
+    torch_loops    this file: the loop over a traced iteration, its gradient, and `remat`
+    torch_traces   one iteration becomes two graphs: outputs, and gradients as autograd has them
+    torch_graphs   these graphs with fewer operations
+    torch_fusions  several operations become one
+    torch_calls    the same operations, called with less Python in between
+
+*What is traced*: whatever computes with tensors alone. An f that chooses by values, turns a seed
+into a Python number, leaves PyTorch, or draws again what it has drawn is not; its loop runs in
+Python. Neither is a loop inside of somebody else's trace (export, `torch.compile`, functorch), or
+under autocast. With `jit_compile` the two graphs are compiled, and none of the rewriting below is
+needed. A layer keeps its newest 32 traces, one for each kind of inputs.
+
+*What the rewriting buys*: CPU time of a training step without one of them, divided by that with
+all (examples/benchmarks/rewriting.py, one thread, 9 rounds, PyTorch 2.13). Blocks: 50 blocks of
+Dense(8) with batch normalization, by Euler, RK4 and RK8; convolution: ten steps of RK4.
+
+    writes in place become values    blocks 1.54, 1.63, 1.67 (else nothing below applies)
+    direct calls                     blocks 1.41, 1.40, 1.41; convolution 1.09
+    copies                           convolution 1.12, in bfloat16 1.10
+    a convolution adds its bias      convolution 1.06, in bfloat16 1.11
+    x + c k in one operation         blocks 1.04, 1.05, 1.08
+    views                            blocks 1.07, 1.04, 0.96
+    equal operations                 bfloat16: two Dense(256) 1.05, convolution 1.05
+
+Measured and not kept, since none of them reached 5 %: sums of gradients term by term (at most
+1.04), products and sums in one operation (1.02), casts inside sums (1.00), what depends on
+constants alone computed once (1.02).
+"""
 
 from __future__ import annotations
 
@@ -91,7 +123,7 @@ class _TracedScan:
         given = [x.contiguous() for x in inputs]
         columns = [x.unbind(0) for x in given[a:b]]
         rows = list(zip(*columns, strict=True)) if columns else [()] * self.length
-        return given[:a], rows, self.traced.prepare(*given[b:])
+        return given[:a], rows, given[b:]
 
     def forward(self, inputs: Sequence[Any]) -> tuple[list, list]:
         """The outputs, and what the backward pass needs of each iteration beside the inputs."""

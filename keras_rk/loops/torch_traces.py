@@ -26,7 +26,6 @@ class Traced:
     is stacked.
 
     Attributes:
-        prepare: constants -> what `forward` takes in their place, the same for all iterations.
         forward: inputs -> outputs, and the values that `backward` needs.
         backward: those values, a gradient for each of `differentiable`, and a sum for each of
             `summed`, which its gradient is added to -> a gradient for each of `with_gradient`.
@@ -37,7 +36,6 @@ class Traced:
         is_random: whether a second run would not compute the same.
     """
 
-    prepare: Callable[..., Sequence[Any]]
     forward: Callable[..., Sequence[Any]]
     backward: Callable[..., Sequence[Any]]
     functional: Callable[..., Sequence[Any]]
@@ -123,24 +121,17 @@ def _trace(
         n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
     ]
     _, functional = _split(graph, len(inputs), len(outputs))
-    prepare: Callable[..., Sequence[Any]] = _unchanged
     if compiled:
         forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
-    if compiled or torch_graphs.writes(graph):
-        backward = torch_graphs.adding(backward, reached)
-    else:
+    elif not torch_graphs.writes(graph):
         torch_graphs.simplify(forward, len(outputs))
         torch_graphs.simplify(backward)
-        torch_graphs.accumulate(backward, reached)
-        torch_fusions.fuse(forward)
-        torch_fusions.fuse(backward)
-        prepare, forward = torch_graphs.hoist(forward, changing)
-        for part in (prepare, forward, backward):
+        for part in (forward, backward):
+            torch_fusions.fuse(part)
             torch_calls.call_directly(part)
     return Traced(
-        prepare,
         forward,
-        backward,
+        torch_graphs.adding(backward, reached),
         functional,
         len(outputs),
         differentiable,
@@ -148,10 +139,6 @@ def _trace(
         tuple(with_gradient[n] for n in reached),
         is_random,
     )
-
-
-def _unchanged(*constants: Any) -> Sequence[Any]:
-    return constants
 
 
 def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
