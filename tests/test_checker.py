@@ -342,3 +342,28 @@ def test_reports_are_ready_for_json(name, order):
     assert data["order"] == tableaux.get(name).claimed_order
     assert data["next_order"][0]["order"] == data["order"] + 1
     assert bool(data["failures"]) is (order is not None)
+
+
+@pytest.mark.parametrize(
+    ("tableau", "rules"),
+    [
+        (([[]], [1], ["sqrt(2)"]), ["row_sums"]),
+        (([[], ["1/2"]], [0, 1], [0, "sqrt(2)/2"]), ["row_sums"]),
+        (([[], ["sqrt(2)/2"]], [0, 1], [0, "1/2"]), ["row_sums"]),
+        (([[], ["sqrt(2)/2"]], [0, 1], ["sqrt(3)", "sqrt(3)/2"]), ["row_sums", "row_sums"]),
+        (
+            ([[], ["1/2", "sqrt(2) - 665857/470832"]], ["1/2", "1/2"], [0, "1/2"]),
+            ["explicit", "row_sums"],  # 1.6e-12 is more than rounding explains
+        ),
+        (([[], ["1/2"]], [0, 1], [0, "1/2 + sqrt(2)/1e20"]), []),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"tolerance": 1e-15}], ids=["", "tolerance"])
+def test_nodes_with_square_roots_that_are_not_row_sums(tableau, rules, options):
+    A, b, c = tableau
+    A = [row + [0] * (len(A) - len(row)) for row in A]
+    report = check((A, b, c), **options)
+    assert [failure.rule for failure in report.failures] == rules
+    assert report.row_sums is ("row_sums" not in rules)
+    waived = check((A, b, c), require_row_sums=False, **options)
+    assert [failure.rule for failure in waived.failures] == [r for r in rules if r == "explicit"]

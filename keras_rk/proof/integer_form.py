@@ -33,7 +33,8 @@ from keras_rk.numbers.linear_algebra import (
     matrix_product,
     row_times_matrix,
 )
-from keras_rk.numbers.square_roots import Coordinates, common_field, multiply, number
+from keras_rk.numbers.quadratic_fields import Coordinates, multiply
+from keras_rk.numbers.square_roots import common_field, number
 
 __all__ = ["IntegerForm"]
 
@@ -199,7 +200,7 @@ def _entrywise(roots: Any) -> Callable[[Vector, Vector], Vector]:
 
 
 def _multiply_parts(x: list[Vector], y: list[Vector], roots: Any) -> list[Vector]:
-    """`square_roots.multiply` for vectors of numbers, coordinate by coordinate."""
+    """`quadratic_fields.multiply` for vectors of numbers, coordinate by coordinate."""
     if len(x) == 2:
         (a, b), (c, d), ((r,),) = x, y, roots
         return [
