@@ -8,9 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
+from keras_rk.butcher.files import LARGEST_FILE, errors_name, parse
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
 from keras_rk.tableaux.as_tableau import as_tableau
@@ -18,7 +18,6 @@ from keras_rk.tableaux.as_tableau import as_tableau
 __all__ = ["main"]
 
 HOLDS, DOES_NOT_HOLD, UNUSABLE = 0, 1, 2
-LARGEST_FILE = 1_000_000
 _BOLD, _RED, _GREEN, _YELLOW = "1", "31", "32", "33"
 _ENDINGS = (
     ((" yes", ": holds", " exact"), _GREEN),
@@ -30,7 +29,8 @@ _ENDINGS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status.
 
-    0: what was asked holds; 1: it does not; 2: the input is unusable, or the output unwritable.
+    0: what was asked holds; 1: it does not; 2: the input is unusable, the output unwritable, or
+    something went wrong that should not.
     """
     _prepare_streams()
     options = _parser().parse_args(arguments)
@@ -38,11 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status, text = run(options)
     except TableauError as error:
-        if options.json:
-            return _print(json.dumps({"error": str(error)}), UNUSABLE)
-        print(f"keras-rk: {error}", file=sys.stderr)
-        return UNUSABLE
-    return _print(text, status)
+        message = str(error)
+    except Exception as error:  # 1 would say that something does not hold
+        said = shown(" ".join(str(error).split()))
+        message = f"unexpected error, please report it: {type(error).__name__}, {said}"
+    else:
+        return _print(text, status)
+    if options.json:
+        return _print(json.dumps({"error": message}), UNUSABLE)
+    print(f"keras-rk: {message}", file=sys.stderr)
+    return UNUSABLE
 
 
 def _prepare_streams() -> None:
@@ -112,8 +117,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "method",
-        metavar="NAME|FILE.json",
-        help="a named method, or a file with a tableau (- reads it from standard input)",
+        metavar="NAME|FILE",
+        help="a named method, or a file with a tableau: JSON, TOML or a drawing (- reads it from "
+        "standard input)",
     )
 
 
@@ -141,13 +147,15 @@ def _list(options: argparse.Namespace) -> tuple[int, str]:
     methods = described()
     if options.json:
         return HOLDS, json.dumps(methods, indent=2)
-    rows = [("name", "order", "stages", "source")] + [
-        (m["name"], _pair(m), str(m["stages"]), m["source"]) for m in methods
+    rows = [("name", "order", "stages", "other names", "source")] + [
+        (m["name"], _pair(m), str(m["stages"]), ", ".join(m["aliases"]), m["source"])
+        for m in methods
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
-        for row in rows
+        f"{name:<{widths[0]}}  {order:<{widths[1]}}  {stages:>{widths[2]}}  {others:<{widths[3]}}  "
+        f"{source}"
+        for name, order, stages, others, source in rows
     ]
     if _is_colourful():
         lines[0] = _paint(lines[0], _BOLD)
@@ -170,34 +178,17 @@ def _show(options: argparse.Namespace) -> tuple[int, str]:
 
 
 def _read(method: str) -> Tableau:
-    """The tableau in a file where the argument looks like one, otherwise the named one."""
-    if method == "-":
-        if sys.stdin is None:
-            raise TableauError("`-` reads standard input. Received: a closed one.")
-        return _from_bytes(sys.stdin.buffer.read(LARGEST_FILE + 1), "standard input")
-    path = Path(method)
+    """The tableau that an argument names, or that is written to standard input."""
+    if method != "-":
+        return as_tableau(method)
+    if sys.stdin is None:
+        raise TableauError("`-` reads standard input. Received: a closed one.")
     try:
-        if path.suffix != ".json" and os.sep not in method and not path.is_file():
-            return as_tableau(method)
-        if not path.exists():
-            raise TableauError(f"A tableau file must exist. Received: {shown(method)}.")
-        if path.is_dir():
-            raise TableauError(f"A tableau is in a file. Received: the folder {shown(method)}.")
-        with path.open("rb") as file:
-            return _from_bytes(file.read(LARGEST_FILE + 1), shown(method))
+        data = sys.stdin.buffer.read(LARGEST_FILE + 1)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise TableauError(
-            f"A tableau file must be readable. Received: {shown(method)}, {reason}."
-        ) from None
-
-
-def _from_bytes(data: bytes, origin: str) -> Tableau:
-    if len(data) > LARGEST_FILE:
-        raise TableauError(
-            f"A tableau file has at most {LARGEST_FILE} bytes. Received: more in {origin}."
-        )
-    return Tableau.from_json(data)
+        raise TableauError(f"`-` reads standard input. Received: {error.strerror}.") from None
+    with errors_name("standard input"):
+        return Tableau.from_dict(parse(data))
 
 
 def _is_colourful() -> bool:

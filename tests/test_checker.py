@@ -367,3 +367,21 @@ def test_nodes_with_square_roots_that_are_not_row_sums(tableau, rules, options):
     assert report.row_sums is ("row_sums" not in rules)
     waived = check((A, b, c), require_row_sums=False, **options)
     assert [failure.rule for failure in waived.failures] == [r for r in rules if r == "explicit"]
+
+
+@pytest.mark.parametrize(
+    "A, b",
+    [
+        ([[], ["2/3"]], ["1/4", "3/4"]),
+        ([[], [1]], ["1/2", "1/2"]),
+        ([["0", "0"], ["1", "0"]], ["1/2", "1/2"]),
+        ([[], ["1/2"], [-1, 2]], ["1/6", "2/3", "1/6"]),
+        (np.array([[0, 0], [1, 0]]), np.array([0.5, 0.5])),
+        ([[]], [1]),
+    ],
+    ids=lambda value: str(value).replace("\n", ""),
+)
+def test_check_of_A_and_b_in_two_arguments_says_how_to_give_them(A, b):
+    with pytest.raises(TableauError, match=r"in one argument: check\(\(A, b\)\)\. Received"):
+        check(A, b)
+    assert check((A, b)).consistent

@@ -144,6 +144,13 @@ def test_list(capsys):
     assert next(row[1:3] for row in rows if row[0] == "dormand_prince54") == ["5(4)", "7"]
 
 
+@pytest.mark.parametrize("alias, name", sorted(tableaux.aliases().items()))
+def test_aliases_are_listed(alias, name, capsys):
+    main(["list"])
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.split()[0] == name]
+    assert alias in line.replace(",", " ").split()
+
+
 def test_list_as_json(capsys):
     assert main(["list", "--json"]) == 0
     methods = json.loads(capsys.readouterr().out)
@@ -187,9 +194,37 @@ def test_colours(environment, colours, monkeypatch, capsys):
     assert ("\033[31m" in capsys.readouterr().out) is colours
 
 
-def run(arguments, **options):
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["", "json"])
+@pytest.mark.parametrize(
+    "error", [TypeError("a\nb"), MemoryError(), RecursionError("deep"), ImportError("no sympy")]
+)
+def test_an_unexpected_error_is_one_line_and_status_2(error, options, monkeypatch, capsys):
+    def fails(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr("keras_rk.proof.checker.check", fails)
+    assert main(["check", "rk4", *options]) == 2
+    printed = capsys.readouterr()
+    message = json.loads(printed.out)["error"] if options else printed.err
+    assert type(error).__name__ in message
+    assert len((printed.out + printed.err).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "c, order", [(["sqrt(2)"], 1), (["sqrt(2)", "1/2"], 2)], ids=["one stage", "two stages"]
+)
+def test_nodes_with_roots_that_are_no_row_sums_do_not_hold(c, order, tmp_path, capsys):
+    path = tmp_path / "roots.json"
+    A, b = ([[]], [1]) if order == 1 else ([[], ["1/2"]], [0, 1])
+    path.write_text(json.dumps({"A": A, "b": b, "c": c}))
+    assert main(["check", str(path)]) == 1
+    assert "c[0] = sqrt(2)" in capsys.readouterr().out
+    assert main(["check", str(path), "--no-row-sums", "--order", str(order)]) == 0
+
+
+def run(arguments, module="keras_rk.cli", **options):
     return subprocess.run(
-        [sys.executable, "-m", "keras_rk.cli", *arguments],
+        [sys.executable, "-m", module, *arguments],
         capture_output=True,
         check=False,
         timeout=60,
@@ -207,6 +242,22 @@ def test_as_a_process_without_keras_or_a_backend(tmp_path):
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = run(["check", "rk8", "--order", "8"], env={**os.environ, "PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments, status", [(["check", "rk4"], 0), (["check", "no"], 2)])
+def test_the_package_runs_as_a_module(arguments, status):
+    done = run(arguments, module="keras_rk")
+    assert done.returncode == status
+    assert b"rk4 (4 stages)" in done.stdout or b"No method" in done.stderr
+
+
+def test_a_drawing_from_standard_input():
+    drawing = b"0 |\n1 | 1\n--+--------\n  | 1/2 1/2\n"
+    done = run(["check", "-", "--order", "2"], input=drawing)
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = run(["check", "-"], input=drawing.replace(b"1/2 1/2", b"1/2"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"keras-rk: standard input: A tableau is drawn like this")
 
 
 def test_a_terminal_without_greek_letters():

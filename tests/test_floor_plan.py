@@ -24,9 +24,10 @@ FLOORS = (  # from the ground up; wings side by side do not import one another
     ("diagnostics",),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 LEVEL = {wing: level for level, wings in enumerate(FLOORS) for wing in wings}
-EXACT_SIDE = ("errors", "numbers", "butcher", "tableaux", "proof", "analysis", "cli")
+EXACT_SIDE = ("errors", "numbers", "butcher", "tableaux", "proof", "analysis", "cli", "__main__")
 BACKENDS = ("tensorflow", "jax", "jaxlib", "torch", "torch_xla", "openvino")
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 

@@ -58,6 +58,89 @@ def test_equal_by_value_however_written(A, b, rk4):
     assert len({other, rk4}) == 1
 
 
+A3 = [[0, 0, 0], ["1/2", 0, 0], [-1, 2, 0]]
+B3 = ["1/6", "2/3", "1/6"]
+FORMS_OF_A = {
+    "s x s": A3,
+    "down to the diagonal": [[0], ["1/2", 0], [-1, 2, 0]],
+    "without the last column": [[0, 0], ["1/2", 0], [-1, 2]],
+    "below the diagonal": [[], ["1/2"], [-1, 2]],
+    "below the diagonal, and a zero": [[0], ["1/2"], [-1, 2]],
+    "without the first row": [["1/2"], [-1, 2]],
+    "tuples": (("1/2",), (-1, 2)),
+    "arrays": [np.array([0.5]), np.array([-1, 2])],
+    "array": np.array([[0, 0], [0.5, 0], [-1, 2]]),
+}
+
+
+@pytest.mark.parametrize("A", FORMS_OF_A.values(), ids=FORMS_OF_A)
+def test_every_form_of_A_that_can_be_read_in_one_way(A):
+    assert Tableau(A, B3) == Tableau(A3, B3)
+    assert Tableau.from_dict(Tableau(A, B3).to_dict()) == Tableau(A3, B3)
+
+
+@pytest.mark.parametrize(
+    "A, b, expected",
+    [
+        ([[1]], ["1/2", "1/2"], [[0, 0], [1, 0]]),  # the form decides, with the weights
+        ([[1]], [1], [[1]]),
+        ([["1/4"], [1, 2]], ["1/2", "1/2"], [["1/4", 0], [1, 2]]),
+        ([["1/4"], [1, 2]], [0, 0, 1], [[0, 0, 0], ["1/4", 0, 0], [1, 2, 0]]),
+        ([[0], [1]], ["1/2", "1/2"], [[0, 0], [1, 0]]),
+        ([[]], [1], [[0]]),
+    ],
+)
+def test_the_number_of_weights_decides_between_the_forms(A, b, expected):
+    assert Tableau(A, b) == Tableau(expected, b)
+
+
+def test_tableaux_as_other_packages_have_them():
+    # torchdiffeq 0.2 (alpha, beta, c_sol) and diffrax 0.7 (c, a_lower, b_sol) leave out the first
+    # stage; SciPy 1.17's RK45.A leaves out the stage that only interpolates, and the last column
+    pair = tableaux.get("dormand_prince54")
+    beta = [pair.A[i][:i] for i in range(1, 7)]
+    assert Tableau(beta, pair.b, pair.c[1:]) == Tableau(beta, pair.b) == Tableau(pair.A, pair.b)
+    scipy = Tableau([row[:5] for row in pair.A[:6]], pair.b[:6], pair.c[:6])
+    assert scipy == Tableau([row[:6] for row in pair.A[:6]], pair.b[:6])
+
+
+@pytest.mark.parametrize(
+    "A, b, c, received",
+    [
+        ([[0, 1], [1]], [1, 0], None, "2 rows with [2, 1] entries, len(b)=2"),
+        ([["1/4"], [1, 2]], [0, 0, 0, 1], None, "2 rows with [1, 2] entries, len(b)=4"),
+        ([[0, 0], [1, 0], [0, 1]], [1, 0], None, "3 rows with [2, 2, 2] entries, len(b)=2"),
+        ([[0, 0, 0], [0, 1, 0]], [0, 1], None, "2 rows with [3, 3] entries"),
+        ([[0, 1], ["1/2", 0], [1, 2]], B3, None, "A[0][1]=1 on or above the diagonal"),
+        ([["1/2"], ["1/2"], [1, 2]], B3, None, "A[0][0]=1/2 on or above the diagonal"),
+        (["1/2", -1, 2], B3, None, "row 0 of `A` must be a sequence. Received: '1/2'"),
+        ([[1, 2], "ab"], B3, None, "row 1 of `A` must be a sequence. Received: 'ab'"),
+    ],
+)
+def test_what_is_no_form_of_A_shows_those_that_are(A, b, c, received):
+    with pytest.raises(TableauError) as caught:
+        Tableau(A, b, c, name="mine")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("`A` has as many columns as rows, or a shorter form")
+    assert "    [[0, 0], [a21, 0], [a31, a32]]                       explicit," in lines[3]
+    assert received in lines[-1]
+    assert lines[-1].endswith("(tableau 'mine').")
+
+
+@pytest.mark.parametrize(
+    "A, b, c, message",
+    [
+        ([[0, 0], [1, 0]], B3, None, r"len\(b\)=3, stages=2"),
+        ([[], ["1/2"]], B3, None, r"len\(b\)=3, stages=2"),
+        (A3, B3, ["1/2", 1], r"len\(c\)=2, stages=3"),
+        ([["1/2"], [-1, 2]], B3, [1], r"len\(c\)=1, stages=3"),
+    ],
+)
+def test_weights_and_nodes_that_do_not_fit_a_form(A, b, c, message):
+    with pytest.raises(TableauError, match=message):
+        Tableau(A, b, c)
+
+
 def test_different_coefficients_are_different(rk4):
     assert rk4 != Tableau(RK4_A, RK4_B, [0, 0, "1/2", 1])
     assert rk4 != Tableau(RK4_A, RK4_B, b_hat=RK4_B)
@@ -333,6 +416,27 @@ def test_rationalize_takes_a_tolerance_for_short_decimals():
     short = Tableau([[], ["0.6666667"]], ["0.25", "0.75"])
     assert short.rationalize() == short
     assert short.rationalize("1e-6").A[1][0] == Fraction(2, 3)
+
+
+@pytest.mark.parametrize(
+    "decimal, tolerance, fraction",
+    [
+        ("0.6667", "1e-3", "2/3"),
+        ("0.667", "1e-3", "2/3"),
+        ("0.667", 1e-3, "2/3"),
+        ("0.6667", "1e-4", "2/3"),
+        ("-0.1667", "1e-3", "-1/6"),
+        ("1.143", "1e-3", "8/7"),
+        (0.0178571, "1e-6", "1/56"),
+        ("0.6667", "1e-5", "0.6667"),  # it differs by more
+        ("0.8125", "1e-3", "0.8125"),  # 13/16: a random number is that close to some q <= 16
+        ("0.4142136", "1e-6", "0.4142136"),
+        ("sqrt(2)", "1e-3", "sqrt(2)"),
+    ],
+)
+def test_rationalize_recovers_fractions_from_decimals_with_few_digits(decimal, tolerance, fraction):
+    tableau = Tableau([[], [decimal]], [0, 1]).rationalize(tolerance)
+    assert tableau == Tableau([[], [fraction]], [0, 1])
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, 1, "x", None, "sqrt(2)/2"])

@@ -10,7 +10,8 @@ import pytest
 import sympy
 
 from keras_rk import Tableau, TableauError, check, tableaux
-from keras_rk.tableaux import notation, registry
+from keras_rk.butcher import notation
+from keras_rk.tableaux import registry
 
 # name: order, embedded order, verdict, stages, as the literature has them
 EXPECTED = {
@@ -296,6 +297,47 @@ def test_an_unknown_name_suggests_the_nearest_ones(typo, suggestion):
     with pytest.raises(TableauError, match=re.escape(suggestion)) as error:
         tableaux.get(typo)
     assert len(str(error.value)) < 300
+
+
+def suggestions(name):
+    with pytest.raises(TableauError) as error:
+        tableaux.get(name)
+    return re.findall(r"'(\w+)'", str(error.value).partition("Received")[0])
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("rk5", ["rkf54"]),  # and not rkf45, rk8, which have other orders
+        ("ssprk3", ["ssprk33", "ssprk43"]),
+        ("ssprk4", ["ssprk54", "ssprk104"]),
+        ("SSP-RK 3", ["ssprk33", "ssprk43"]),
+        ("rk45", ["rkf45", "rkf54"]),
+        ("dormand_prince45", ["dormand_prince54"]),
+        ("dormandprince5", ["dormand_prince54"]),
+        ("dopri6", ["dopri5", "dopri8", "dop853"]),  # letters, where no method has that order
+        ("bs45", ["bs5"]),
+        ("fehlberg", ["fehlberg8", "fehlberg45", "fehlberg54"]),
+        ("rk3", []),
+    ],
+)
+def test_suggestions_follow_the_letters_and_the_order_meant(name, expected):
+    assert suggestions(name)[:3] == expected
+
+
+@pytest.mark.parametrize(
+    "name, some",
+    [
+        ("rk5", "dormand_prince54"),
+        ("rk3", "kutta3, heun3"),
+        ("rk10", "hairer10, ono10"),
+        ("Runge-Kutta 8", "cooper_verner8"),
+        ("rk65", "verner65"),
+    ],
+)
+def test_where_only_the_order_is_said_all_its_methods_are_named(name, some):
+    with pytest.raises(TableauError, match=rf"of that order: .*{some}.*`keras-rk list`"):
+        tableaux.get(name)
 
 
 @pytest.mark.parametrize("name", [None, 4, 4.0, True, b"rk4", ["rk4"], ("rk4",), tableaux])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
+from keras_rk.butcher.matrix_forms import FORMS, fits, is_whole, lacks_first_row, square
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import Coefficient, exact, is_float, is_symbolic, whole_number
 from keras_rk.numbers.grammar import check_roots
 from keras_rk.numbers.square_roots import Surd, common_field
 
-__all__ = ["Reader", "order_number", "read_json"]
+__all__ = ["Reader", "order_number"]
 
 MAX_STAGES = 512
 MAX_LABEL = 1000
@@ -26,23 +26,47 @@ class Reader:
     def __init__(self, name: Any) -> None:
         self.where = f" (tableau {shown(name)})" if isinstance(name, str) else ""
         self.has_floats = False
+        self._lacks_first_row = False
 
-    def square(self, A: Any) -> tuple[tuple[Coefficient, ...], ...]:
-        rows = [self._sequence(row, f"row {i} of `A`") for i, row in enumerate(self._stages(A))]
-        stages = len(rows)
+    def square(self, A: Any, b: Any) -> tuple[tuple[Coefficient, ...], ...]:
+        """A, from any of its forms; with which one it is, the number of weights decides."""
+        rows = [self._row(row, i) for i, row in enumerate(self._stages(A))]
+        stages = len(self._sequence(b, "`b`"))
         lengths = [len(row) for row in rows]
-        if lengths != [stages] * stages and lengths != list(range(stages)):
-            raise TableauError(
-                "`A` has as many columns as rows, or row i (from 0) has its i entries left of "
-                f"the diagonal. Received: {stages} rows with {shown(lengths)} "
-                f"entries{self.where}."
-            )
-        zero = (Fraction(0),)
-        return tuple(
-            tuple(self._number(x, f"A[{i}][{j}]") for j, x in enumerate(row))
-            + zero * (stages - len(row))
+        if not fits(lengths, stages):
+            if not is_whole(lengths):
+                raise TableauError(
+                    f"{FORMS}Received: {len(rows)} rows with {shown(lengths)} entries, "
+                    f"len(b)={stages}{self.where}."
+                )
+            stages = len(rows)  # `vector` says what is wrong with b
+        numbers = [
+            [self._number(x, f"A[{i}][{j}]") for j, x in enumerate(row)]
             for i, row in enumerate(rows)
-        )
+        ]
+        self._lacks_first_row = lacks_first_row(rows, stages)
+        self._check_short_form(numbers, stages)
+        return tuple(map(tuple, square(numbers, stages, Fraction(0))))
+
+    def _check_short_form(self, rows: list[list[Coefficient]], stages: int) -> None:
+        """Rows of s - 1 columns, or a first row [0], are those of an explicit method."""
+        if [len(row) for row in rows] in ([stages] * stages, [*range(1, stages + 1)]):
+            return
+        for i, row in enumerate(rows, start=self._lacks_first_row):
+            if any(row[i:]):
+                j = next(j for j in range(i, len(row)) if row[j])
+                raise TableauError(
+                    f"{FORMS}Received: {len(rows)} rows with "
+                    f"{shown([len(row) for row in rows])} entries, and "
+                    f"A[{i}][{j}]={row[j]} on or above the diagonal{self.where}."
+                )
+
+    def nodes(self, values: Any, stages: int) -> tuple[Coefficient, ...]:
+        """c; beside rows of A that begin with the second stage, c may do so too."""
+        row = self._sequence(values, "`c`")
+        if self._lacks_first_row and len(row) == stages - 1:
+            return (Fraction(0), *self.vector(row, "c", stages - 1, "node"))
+        return self.vector(row, "c", stages, "node")
 
     def vector(self, values: Any, field: str, stages: int, what: str) -> tuple[Coefficient, ...]:
         row = self._sequence(values, f"`{field}`")
@@ -92,6 +116,12 @@ class Reader:
             )
         return rows
 
+    def _row(self, value: Any, i: int) -> list[Any]:
+        try:
+            return self._sequence(value, f"row {i} of `A`")
+        except TableauError as error:
+            raise TableauError(f"{FORMS}{error}") from None
+
     def _sequence(self, value: Any, what: str) -> list[Any]:
         listed = value
         if hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") != "M":
@@ -118,38 +148,3 @@ def order_number(value: Any, name: str) -> int:
             f"Received: {name}={shown(value)}."
         )
     return order
-
-
-def read_json(text: str | bytes) -> Any:
-    """What JSON text says, its numbers as text: 0.1 is a tenth, and nothing overflows."""
-    try:
-        if isinstance(text, str):
-            text = text.removeprefix("\ufeff")
-        data = json.loads(
-            text,
-            parse_float=str,
-            parse_int=str,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_without_repetition,
-        )
-        if isinstance(data, dict):
-            for key in ("claimed_order", "claimed_embedded_order"):
-                if str(data.get(key)).isdecimal():
-                    data[key] = int(data[key][:9])
-        return data
-    except TableauError:
-        raise
-    except (ValueError, TypeError, RecursionError) as error:
-        raise TableauError(f"A tableau file is JSON. Received: {error}.") from None
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise TableauError(f"A tableau file has each key once. Received: {shown(keys)}.")
-    return data
-
-
-def _refuse_constant(text: str) -> None:
-    raise TableauError(f"A coefficient is finite. Received: {text}.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
+from keras_rk.butcher.files import errors_name, parse, read_bytes, read_json
 from keras_rk.butcher.printing import Drawing
-from keras_rk.butcher.reading import Reader, read_json
+from keras_rk.butcher.reading import Reader
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import (
     Coefficient,
@@ -50,6 +52,9 @@ class Tableau:
         claimed_embedded_order: the same for `b_hat`.
         name: what to call the method in messages.
         source: author and year.
+
+    A may also come without its last column, without its first row (then c may, too), or down to
+    the diagonal: every form in which its entries have one place only.
 
     A coefficient is an int, `Fraction`, `Decimal`, text (`"1/6"`, `"(18 + 4*sqrt(21))/63"`),
     a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. A
@@ -103,10 +108,10 @@ class Tableau:
         source: str | None = None,
     ) -> None:
         read = Reader(name)
-        rows = read.square(A)
+        rows = read.square(A, b)
         stages = len(rows)
         weights = read.vector(b, "b", stages, "weight")
-        nodes = None if c is None else read.vector(c, "c", stages, "node")
+        nodes = None if c is None else read.nodes(c, stages)
         embedded = None if b_hat is None else read.vector(b_hat, "b_hat", stages, "embedded weight")
         read.check_field(x for row in (*rows, weights, nodes or (), embedded or ()) for x in row)
         fields = {
@@ -230,11 +235,12 @@ class Tableau:
         """Recover fractions from decimals: 0.3333333333333333 becomes 1/3.
 
         A coefficient x becomes the fraction p/q with the smallest q within
-        `tolerance * max(1, |x|)` if q**2 * tolerance <= 1/1000, so that it is no coincidence;
-        otherwise it stays as it is.
+        `tolerance * max(1, |x|)` if that is no coincidence: if q**2 * tolerance <= 1/1000, or
+        <= 1/20 where the tolerance is larger than 1e-10. Otherwise it stays as it is.
 
         Args:
-            tolerance: the largest relative change; raise it for decimals with few digits.
+            tolerance: the largest relative change; raise it for decimals with few digits, to
+                about a unit in their last place: `"1e-3"` for 0.667.
         """
         limit = exact(tolerance)
         if not isinstance(limit, Fraction) or not 0 < limit < 1:
@@ -340,6 +346,35 @@ class Tableau:
     def from_json(cls, text: str | bytes) -> Tableau:
         """The tableau in JSON text. Decimal numbers in it count as the digits they show."""
         return cls.from_dict(read_json(text))
+
+    @classmethod
+    def from_text(cls, text: str) -> Tableau:
+        """The tableau in a text: JSON, TOML with the same keys, or a drawing.
+
+        A drawing is what `print(tableau)` shows, or the same with the signs | - + of a keyboard:
+
+        >>> ralston = Tableau.from_text('''
+        ...     0   |
+        ...     2/3 | 2/3
+        ...     ----+---------
+        ...         | 1/4  3/4
+        ... ''')
+        >>> Tableau.from_text(str(ralston)) == ralston
+        True
+
+        Raises:
+            TableauError: where the text is no tableau, or shortens a number.
+        """
+        if not isinstance(text, str):
+            raise TableauError(f"A text is a `str`. Received: {shown(text)}.")
+        return cls.from_dict(parse(text))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Tableau:
+        """The tableau in a file: `.json`, `.toml`, or any other text, see `from_text`."""
+        data = read_bytes(path)
+        with errors_name(repr(str(path))):
+            return cls.from_dict(parse(data, path))
 
     def _refuse_symbols(self, aim: str) -> None:
         if self.is_symbolic:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import tableaux
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import exact, is_float, is_symbolic, to_text, whole_number
@@ -53,7 +54,8 @@ def proved_tableau(
             "`order` is proved only with `require='order'`: drop one of the two. "
             f"Received: order={order}, require={require!r}."
         )
-    tableau = as_tableau(tableau)
+    # text is a name here, so that loading a model opens no file that it names
+    tableau = tableaux.get(tableau) if isinstance(tableau, str) else as_tableau(tableau)
     if tableau.is_symbolic:
         raise TableauError(
             "A layer needs numbers: put them in place of the symbols with `tableau.subs(...)`. "

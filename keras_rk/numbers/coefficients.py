@@ -42,6 +42,8 @@ Coefficient = Union[Fraction, Surd, "sympy.Expr"]
 
 MAX_OPERATIONS = 200  # of a symbolic coefficient
 MAX_POWER = 16  # in a symbolic coefficient
+_FEW_DIGITS = Fraction(1, 10**10)
+_CHANCE, _CHANCE_OF_FEW_DIGITS = Fraction(1, 1000), Fraction(1, 20)
 _KINDS = "an integer, a Fraction, a Decimal, text, a SymPy number, a NumPy scalar or a float"
 # dtype: bits of the significand, exponent of the smallest subnormal number
 _FLOATS = {"float64": (53, -1074), "float32": (24, -149), "float16": (11, -24)}
@@ -170,14 +172,16 @@ def simplest(x: Fraction, tolerance: Fraction) -> Fraction:
 
     Close means within `tolerance * max(1, |x|)`. About q**2 * tolerance is the chance that a
     random number is that close to a fraction with a denominator up to q; where it is beyond
-    1/1000, closeness says nothing, and x is returned.
+    1/1000, closeness says nothing, and x is returned. Beyond a tolerance of 1e-10, which somebody
+    chose who has decimals with few digits, the limit is 1/20: 0.667 is 2/3 to within 1e-3.
     """
+    chance = _CHANCE if tolerance <= _FEW_DIGITS else _CHANCE_OF_FEW_DIGITS
     margin = tolerance * max(Fraction(1), abs(x))
 
     def close(most: int) -> bool:
         return abs(x.limit_denominator(most) - x) <= margin
 
-    low, high = 1, math.isqrt(math.floor(1 / (1000 * tolerance)))
+    low, high = 1, math.isqrt(math.floor(chance / tolerance))
     if high < 1 or not close(high):
         return x
     while low < high:  # the nearest fraction only improves with the bound

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from keras_rk.butcher.notation import Coefficients, read_drawing, read_listing
 from keras_rk.errors import TableauError, shown
-from keras_rk.tableaux.notation import Coefficients, read_drawing, read_listing
 
 if TYPE_CHECKING:
     from keras_rk.butcher.tableau import Tableau
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "NamedMethod", "aliases", "described", "get", "method", "names"]
 
 _LONGEST_NAME = 64
+_LONGEST_ENDING = 5  # .json
 
 
 @dataclass(frozen=True)
@@ -145,14 +146,19 @@ def _plain(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    nearest = " or ".join(repr(near) for near in _nearest(name))
-    hint = f"Did you mean {nearest}?" if nearest else "keras_rk.tableaux.names() lists them."
-    return f"No method has this name; {len(METHODS)} are known. {hint} Received: {shown(name)}."
-
-
-def _nearest(name: str) -> list[str]:
-    import difflib
+    from keras_rk.tableaux.suggestions import of_orders, resembling
 
     wanted = _plain(name[:_LONGEST_NAME])
-    spellings = {_plain(known): known for known in (*_ALIASES, *METHODS)}
-    return [spellings[key] for key in difflib.get_close_matches(wanted, spellings, n=3)]
+    orders = {known: (METHODS[known].order, METHODS[known].embedded_order) for known in names()}
+    written = {_plain(known): known for known in (*orders, *_ALIASES)}
+    near = [wanted] if wanted in written else resembling(wanted, _SPELLINGS, orders)
+    same = of_orders(wanted, orders) if wanted not in written else []
+    hints = [
+        f"Did you mean {' or '.join(repr(written[key]) for key in near)}? " if near else "",
+        f"Methods of that order: {', '.join(same)}. " if same else "",
+        "A file is read by Tableau.from_file. " if "." in name[-_LONGEST_ENDING:] else "",
+    ]
+    return (
+        f"No method has this name; {len(METHODS)} are known. {''.join(hints)}`keras-rk list` and "
+        f"keras_rk.tableaux.names() list them. Received: {shown(name)}."
+    )
