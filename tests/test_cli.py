@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -144,11 +145,11 @@ def test_list(capsys):
     assert next(row[1:3] for row in rows if row[0] == "dormand_prince54") == ["5(4)", "7"]
 
 
-@pytest.mark.parametrize("alias, name", sorted(tableaux.aliases().items()))
-def test_aliases_are_listed(alias, name, capsys):
+def test_aliases_are_listed(capsys):
     main(["list"])
-    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.split()[0] == name]
-    assert alias in line.replace(",", " ").split()
+    rows = [re.split(r" {2,}", line) for line in capsys.readouterr().out.splitlines()]
+    listed = {(alias, row[0]) for row in rows[1:] for alias in row[3].split(", ")}
+    assert set(tableaux.aliases().items()) <= listed
 
 
 def test_list_as_json(capsys):

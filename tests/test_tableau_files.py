@@ -149,8 +149,10 @@ def test_a_text_is_a_string(text):
 
 @pytest.mark.parametrize("path", [None, 3, [], "a\0b", "x" * 5000, "no_such.json"], ids=repr)
 def test_paths_that_cannot_be_read(path):
-    with pytest.raises(TableauError, match="Received"):
+    with pytest.raises(TableauError, match="Received") as caught:
         Tableau.from_file(path)
+    assert str(caught.value).count("Received") == 1
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,20 @@ from typing import Any
 from keras_rk.butcher.notation import read_text
 from keras_rk.errors import TableauError, shown
 
-__all__ = ["FILE_ENDINGS", "LARGEST_FILE", "errors_name", "parse", "read_bytes", "read_json"]
+__all__ = [
+    "FILE_ENDINGS",
+    "LARGEST_FILE",
+    "called",
+    "errors_name",
+    "parse",
+    "read_bytes",
+    "read_json",
+]
 
 LARGEST_FILE = 1_000_000
 FILE_ENDINGS = (".json", ".toml", ".txt")
 _COEFFICIENTS = ("A", "b", "c", "b_hat")
+_LONGEST_PATH = 300
 _QUOTED = 30
 _QUOTES = 'with quotes around fractions and roots: "2/3", "sqrt(2)/2"'
 _TOML = re.compile(r"(?:\s*(?:#[^\n]*)?\n)*\s*\w+\s*=")  # a key, after blank lines and comments
@@ -40,23 +49,27 @@ def errors_name(origin: str) -> Iterator[None]:
         raise TableauError(f"{origin}: {error}") from None
 
 
+def called(path: Any) -> str:
+    """A path as errors quote it; of a very long one the end, where the file's name is."""
+    text = repr(str(path))
+    return text if len(text) <= _LONGEST_PATH else f"...{text[-_LONGEST_PATH:]}"
+
+
 def read_bytes(path: Any) -> bytes:
     """What is in a file, if it is one that can hold a tableau."""
+    if not isinstance(path, str | os.PathLike):
+        raise TableauError(f"A path is text or a `Path`. Received: {shown(path)}.")
     try:
-        file = Path(path)
-        if not file.exists():
-            raise TableauError(f"A tableau file must exist. Received: {shown(str(path))}.")
-        if file.is_dir():
-            raise TableauError(f"A tableau is in a file. Received: the folder {shown(str(path))}.")
-        with file.open("rb") as opened:
-            return opened.read(LARGEST_FILE + 1)
-    except TypeError:
-        raise TableauError(f"A path is text or a `Path`. Received: {shown(path)}.") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in a path
+        if Path(path).is_dir():
+            reason = "the folder of that name"
+        else:
+            with Path(path).open("rb") as file:
+                return file.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character
         reason = getattr(error, "strerror", None) or str(error)
-        raise TableauError(
-            f"A tableau file must be readable. Received: {shown(str(path))}, {reason}."
-        ) from None
+    raise TableauError(
+        f"A tableau is in a file that can be read. Received: {called(path)}, {reason}."
+    )
 
 
 def parse(text: str | bytes, name: str | os.PathLike[str] = "") -> Any:

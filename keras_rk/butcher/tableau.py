@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
-from keras_rk.butcher.files import errors_name, parse, read_bytes, read_json
+from keras_rk.butcher.files import called, errors_name, parse, read_bytes, read_json
 from keras_rk.butcher.printing import Drawing
 from keras_rk.butcher.reading import Reader
 from keras_rk.errors import TableauError, shown
@@ -373,7 +373,7 @@ class Tableau:
     def from_file(cls, path: str | os.PathLike[str]) -> Tableau:
         """The tableau in a file: `.json`, `.toml`, or any other text, see `from_text`."""
         data = read_bytes(path)
-        with errors_name(repr(str(path))):
+        with errors_name(called(path)):
             return cls.from_dict(parse(data, path))
 
     def _refuse_symbols(self, aim: str) -> None:

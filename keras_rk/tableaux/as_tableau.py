@@ -58,6 +58,6 @@ def _by_name_or_file(text: str) -> Tableau:
     try:
         return tableaux.get(text)
     except TableauError:
-        if not os.path.exists(text):
+        if not has_folder and not os.path.exists(text):
             raise
     return Tableau.from_file(text)
