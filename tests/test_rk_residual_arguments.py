@@ -15,6 +15,7 @@ from tests.keras_helpers import dense, normal, numpy
 MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
 INCONSISTENT = Tableau([[], ["1/2"]], [0, "1/2"], name="half")
 NODES = Tableau([[], ["1/2"]], [0, 1], [0, "1/3"], name="wrong nodes")
+ROOTS = Tableau([[], ["1/2"]], [0, 1], [0, "sqrt(2)/2"], name="nodes with roots")
 LIAR = Tableau([[], ["1/2"]], [0, 1], claimed_order=3, name="liar")
 
 
@@ -26,6 +27,8 @@ LIAR = Tableau([[], ["1/2"]], [0, 1], claimed_order=3, name="liar")
         ({"tableau": INCONSISTENT}, TableauError, "require='consistent'"),
         ({"tableau": INCONSISTENT, "require": "consistent"}, TableauError, "require='explicit'"),
         ({"tableau": NODES}, TableauError, "row"),
+        ({"tableau": ROOTS}, TableauError, "Received: c[1] = sqrt(2)/2"),
+        ({"tableau": ([[]], [1], ["sqrt(2)"])}, TableauError, "Received: c[0] = sqrt(2)"),
         ({"tableau": LIAR}, TableauError, "3"),
         ({"tableau": "rk4", "order": 5}, TableauError, "5"),
         ({"tableau": "rk5"}, TableauError, "rk5"),
@@ -73,7 +76,7 @@ def test_symbols_are_refused():
 
 
 @pytest.mark.parametrize("require", ["consistent", "explicit"])
-@pytest.mark.parametrize("tableau", [NODES, LIAR])
+@pytest.mark.parametrize("tableau", [NODES, ROOTS, LIAR])
 def test_less_can_be_required(tableau, require):
     assert RKResidual(dense(3), tableau, require=require).tableau == tableau
 
@@ -245,6 +248,18 @@ def test_a_custom_tableau_survives_the_config(tableau):
     revived = RKResidual.from_config(layer.get_config())
     assert revived.tableau == layer.tableau
     assert revived.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("spelling", ["mine.json", "./mine"])
+def test_a_saved_layer_opens_no_file(spelling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.json", "mine"):
+        (tmp_path / name).write_text(tableaux.get("rk4").to_json())
+    config = RKResidual(dense(3)).get_config()
+    with pytest.raises(TableauError, match=r"No method.*Tableau\.from_file"):
+        RKResidual.from_config({**config, "tableau": spelling})
+    tableau = Tableau.from_file(spelling)
+    assert RKResidual(dense(3), tmp_path / spelling).tableau == tableau == tableaux.get("rk4")
 
 
 def test_from_config_leaves_its_argument_alone():

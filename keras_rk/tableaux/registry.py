@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "NamedMethod", "aliases", "described", "get", "method", "names"]
 
 _LONGEST_NAME = 64
-_LONGEST_ENDING = 5  # .json
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _unknown(name: str) -> str:
     hints = [
         f"Did you mean {' or '.join(repr(written[key]) for key in near)}? " if near else "",
         f"Methods of that order: {', '.join(same)}. " if same else "",
-        "A file is read by Tableau.from_file. " if "." in name[-_LONGEST_ENDING:] else "",
+        "A file is read with Tableau.from_file(path). " if set("./\\") & set(name) else "",
     ]
     return (
         f"No method has this name; {len(METHODS)} are known. {''.join(hints)}`keras-rk list` and "
