@@ -45,8 +45,8 @@ def check(
     in two colours and may be lower than the order for y' = f(y).
 
     Args:
-        tableau: a `Tableau`, the name of one, or `(A, b)` or `(A, b, c)`. A tableau with
-            symbols has the order that it has for all their values.
+        tableau: a `Tableau`, the name of one or of a file, or `(A, b)` or `(A, b, c)`. A tableau
+            with symbols has the order that it has for all their values.
         order: an order that the method must have, for y' = f(y).
         max_order: where to end if no order fails; orders beyond it are not computed unless
             `order` or a claim asks for them.
