@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
-from keras_rk.numbers.coefficients import Coefficient, is_symbolic
-from keras_rk.proof.order_conditions import (
-    LARGEST_TOLERANCE,
-    SMALLEST_TOLERANCE,
-    OrderCondition,
-    Residual,
-    Residuals,
-    Verdict,
+from keras_rk.numbers.coefficients import is_symbolic
+from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
+from keras_rk.proof.failures import (
+    Deviation,
+    deviations_of_rows,
+    method_failures,
+    order_failures,
 )
-from keras_rk.proof.report import CheckReport, Failure, Order, brief
+from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals
+from keras_rk.proof.pairs import pair_fault, pair_remarks
+from keras_rk.proof.report import CheckReport, Failure, Order
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["CheckReport", "check"]
 
 DEFAULT_MAX_ORDER = 14
-_SUSPICIOUS = Fraction(1, 10**5)  # of 1/gamma
 
 
 def check(
@@ -50,14 +50,17 @@ def check(
         order: an order that the method must have, for y' = f(y).
         max_order: where to end if no order fails; orders beyond it are not computed unless
             `order` or a claim asks for them.
-        tolerance: an absolute tolerance on every residual. The default for a tree of order n
-            is `n * eps * Phi(|A|, |b|)`, between 1e-12 and 1e-9 and at most 1/(100 gamma), with
-            eps of float64.
+        tolerance: an absolute tolerance on every residual, which says how exact the
+            coefficients are. The default for a tree of order n is `n * eps * Phi(|A|, |b|)`,
+            between 1e-12 and 1e-9, with eps of float64. Either is at most 1/(1000 gamma), so
+            that it makes no order that the coefficients lack.
         require_row_sums: whether c != A 1 counts as a failure.
 
     Returns:
         A `CheckReport`. It is true if the method is explicit and consistent, its nodes are row
-        sums, and it has the order asked for and those it claims. Print it to read it.
+        sums, it has the order asked for and those it claims, and embedded weights, if there are
+        any, sum to 1 and give an error estimate that is not zero for all y' = f(t) (which it is
+        for some published pairs; for those the report says it). Print it to read it.
 
     Raises:
         TableauError: if the arguments are not usable.
@@ -78,6 +81,25 @@ def check(
     limit = order_number(max_order, "max_order")
     _check_tolerance(tolerance)
 
+    return prove(tableau, requested, limit, tolerance=tolerance, require_row_sums=require_row_sums)
+
+
+def prove(
+    tableau: Tableau,
+    requested: int | None,
+    limit: int,
+    *,
+    tolerance: float | None = None,
+    require_row_sums: bool = True,
+    with_time: bool = True,
+) -> CheckReport:
+    """`check`, for arguments that are in order, and as far as it is needed.
+
+    Args:
+        limit: the order to go up to, beside what is requested and claimed.
+        with_time: whether to decide the order for y' = f(t, y) as well; where not, it is
+            reported as if the nodes were the row sums.
+    """
     residuals = Residuals(tableau, tolerance=tolerance)
     asked = max(requested or 0, tableau.claimed_order or 0)
     main = _find_order(residuals, max(limit, asked), asked)
@@ -87,18 +109,25 @@ def check(
         claimed = tableau.claimed_embedded_order or 0
         embedded = _find_order(residuals, max(limit, claimed), claimed, embedded=True)
         found.append(embedded)
+    evidence = tuple(found)
 
-    deviations = [] if residuals.row_sums_hold else _row_sum_deviations(tableau, tolerance)
+    deviations = [] if residuals.row_sums_hold else deviations_of_rows(tableau, tolerance)
+    row_sums = all(deviation.verdict != "failed" for deviation in deviations)
     nonautonomous = main
-    if deviations:
-        with_time = Residuals(tableau, with_time=True, tolerance=tolerance)
-        nonautonomous = _find_order(with_time, max(main.value, 1), 0)
+    if deviations and with_time:
+        coloured = Residuals(tableau, with_time=True, tolerance=tolerance)
+        nonautonomous = _find_order(coloured, max(main.value, 1), 0)
         found.append(nonautonomous)
 
     failures = [
-        *_method_failures(tableau, main, deviations if require_row_sums else []),
-        *_order_failures(tableau, requested, main, embedded),
+        *method_failures(tableau, main, deviations if require_row_sums else []),
+        *order_failures(tableau, requested, main, embedded, row_sums or not require_row_sums),
     ]
+    remarks = [_capped(tolerance, found, deviations)]
+    if embedded is not None:
+        if fault := pair_fault(tableau, residuals):
+            failures.append(Failure("pair", fault, embedded.broken if embedded.value == 0 else ()))
+        remarks += pair_remarks(tableau, main, embedded)
     numeric = any(order.verdict == "numeric" for order in found) or any(
         deviation.verdict == "numeric" for deviation in deviations
     )
@@ -106,7 +135,7 @@ def check(
         tableau=tableau,
         explicit=tableau.is_explicit,
         consistent=main.value > 0,
-        row_sums=all(deviation.verdict != "failed" for deviation in deviations),
+        row_sums=row_sums,
         order=main.value,
         nonautonomous_order=min(nonautonomous.value, main.value),
         embedded_order=None if embedded is None else embedded.value,
@@ -115,7 +144,8 @@ def check(
         requested_order=requested,
         verdict="failed" if failures else "numeric" if numeric else "exact",
         failures=tuple(failures),
-        evidence=(main,) if embedded is None else (main, embedded),
+        evidence=evidence,
+        remarks=tuple(filter(None, remarks)),
     )
 
 
@@ -150,94 +180,27 @@ def _find_order(
     return found(max_order, [])
 
 
-class _Deviation(NamedTuple):
-    """A stage whose node is not exactly the row sum."""
-
-    stage: int
-    node: Coefficient
-    row_sum: Coefficient
-    verdict: Verdict
-
-
-def _row_sum_deviations(tableau: Tableau, tolerance: float | None) -> list[_Deviation]:
-    found = []
-    for i, (node, total) in enumerate(zip(tableau.exact_c, tableau.row_sums, strict=True)):
-        if node == total:
-            continue
-        verdict: Verdict = "failed"
-        if not is_symbolic(node) and not is_symbolic(total):
-            size = sum(abs(float(x)) for x in tableau.exact_A[i])
-            bound = max(SMALLEST_TOLERANCE, tableau.stages * 2.0**-52 * size)
-            allowed = min(bound, LARGEST_TOLERANCE) if tolerance is None else tolerance
-            if abs(node - total) <= Fraction(allowed):
-                verdict = "numeric"
-        found.append(_Deviation(i, node, total, verdict))
-    return found
-
-
-def _method_failures(tableau: Tableau, main: Order, deviations: list[_Deviation]) -> list[Failure]:
-    failures = []
-    if not tableau.is_explicit:
-        i, j = next(
-            (i, j)
-            for i, row in enumerate(tableau.exact_A)
-            for j in range(i, len(row))
-            if row[j] != 0
-        )
-        value = brief(tableau.exact_A[i][j])
-        message = (
-            "An explicit method has no entries on or above the diagonal of A. "
-            f"Received: A[{i}][{j}] = {value}."
-        )
-        failures.append(Failure("explicit", message))
-    if main.value == 0:
-        total = brief(main.broken[0].exact_weight)
-        message = f"The weights of a consistent method sum to 1. Received: sum(b) = {total}."
-        failures.append(Failure("consistent", message, main.broken))
-    for i, node, row_sum, verdict in deviations:
-        if verdict == "failed":
-            message = (
-                "The nodes are the row sums of A. "
-                f"Received: c[{i}] = {brief(node)}, "
-                f"sum of row {i} = {brief(row_sum)}."
+def _capped(
+    tolerance: float | None, found: Sequence[Order], deviations: Sequence[Deviation]
+) -> str:
+    """Says where a tolerance would have let pass what no inexact coefficients explain."""
+    if tolerance is None:
+        return ""
+    for condition in (condition for order in found for condition in order.broken):
+        residual = condition.exact_residual
+        if not is_symbolic(residual) and abs(residual) <= tolerance:
+            return (
+                f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g}/gamma: tree "
+                f"{condition.tree} misses 1/gamma = {condition.required} by "
+                f"{brief(residual, RESIDUAL_DIGITS)}"
             )
-            failures.append(Failure("row_sums", message))
-    return failures
-
-
-def _order_failures(
-    tableau: Tableau, requested: int | None, main: Order, embedded: Order | None
-) -> list[Failure]:
-    failures = []
-    wishes = [
-        ("order", "The order asked for", requested, main),
-        ("order", "The order claimed", tableau.claimed_order, main),
-        ("embedded_order", "The embedded order claimed", tableau.claimed_embedded_order, embedded),
-    ]
-    seen = set()
-    for rule, whose, wish, found in wishes:
-        if wish is None or found is None or found.value >= wish or (rule, wish) in seen:
-            continue
-        seen.add((rule, wish))
-        message = f"{whose} is {wish}; the order is {found.value}.{_hint(found.broken)}"
-        failures.append(Failure(rule, message, found.broken))
-    return failures
-
-
-def _hint(broken: tuple[OrderCondition, ...]) -> str:
-    """Residuals that are small but not round-off come from decimals with few digits."""
-    if all(_is_suspicious(condition) for condition in broken):
-        return (
-            " The residuals are small, as coefficients with few digits leave them: write "
-            "fractions or more digits, or recover fractions with "
-            "tableau.rationalize(tolerance=...)."
-        )
+    for stage, *_, verdict, size in deviations:
+        if verdict == "failed" and size <= tolerance:
+            return (
+                f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g} for nodes: "
+                f"c[{stage}] misses the sum of row {stage} by {size:.6g}"
+            )
     return ""
-
-
-def _is_suspicious(condition: OrderCondition) -> bool:
-    residual = condition.exact_residual
-    return not is_symbolic(residual) and abs(residual) < _SUSPICIOUS * condition.required
 
 
 def _check_tolerance(tolerance: Any) -> None:

@@ -7,13 +7,11 @@ from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
-from keras_rk.numbers.coefficients import Coefficient, approximate, is_symbolic, to_text
-from keras_rk.numbers.square_roots import Surd
+from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
-__all__ = ["CheckReport", "Failure", "Order", "brief"]
+__all__ = ["CheckReport", "Failure", "Order"]
 
-LONGEST_EXACT = 40
 MOST_CONDITIONS = 5
 
 
@@ -22,7 +20,7 @@ class Failure:
     """One thing that was asked of a tableau and does not hold.
 
     Attributes:
-        rule: "explicit", "consistent", "row_sums", "order" or "embedded_order".
+        rule: "explicit", "consistent", "row_sums", "order", "embedded_order" or "pair".
         message: the rule, the place and what was found.
         conditions: for orders, the conditions that fail at the lowest order that fails.
     """
@@ -75,6 +73,8 @@ class CheckReport:
             residual is zero and "numeric" if some are only within the tolerance.
         failures: everything that was asked for and does not hold.
         evidence: the `Order`s behind `order` and `embedded_order`.
+        remarks: what holds and may still surprise: an embedded order above the main one, an
+            error estimate that is blind to y' = f(t), a tolerance that was capped.
     """
 
     tableau: Tableau
@@ -90,6 +90,7 @@ class CheckReport:
     verdict: Verdict
     failures: tuple[Failure, ...]
     evidence: tuple[Order, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def order_is_lower_bound(self) -> bool:
@@ -109,8 +110,8 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON.
 
-        Exact numbers are text where they fit into 40 characters, and otherwise decimals; the
-        conditions in `failures` have them in full.
+        Exact numbers are text where they are fractions or roots that fit into 40 characters, and
+        otherwise decimals; the conditions in `failures` have them in full.
         """
         data: dict[str, Any] = {
             "tableau": self.tableau.name,
@@ -132,18 +133,9 @@ class CheckReport:
             }
             for failure in self.failures
         ]
+        data["remarks"] = list(self.remarks)
         data["next_order"] = [_condition_dict(c) for c in self.evidence[0].broken[:1]]
         return data
-
-
-def brief(value: Coefficient) -> str:
-    """An exact number as text, as a decimal where it is too long to read."""
-    if is_symbolic(value):
-        return to_text(value)
-    parts = value.coordinates if isinstance(value, Surd) else (value,)
-    bits = sum(x.numerator.bit_length() + x.denominator.bit_length() for x in parts)
-    text = to_text(value) if bits < 4 * LONGEST_EXACT else ""
-    return text if 0 < len(text) <= LONGEST_EXACT else approximate(value)
 
 
 def _title(tableau: Tableau) -> str:
@@ -168,14 +160,15 @@ def _summary(report: CheckReport) -> list[str]:
     if len(report.evidence) > 1:
         embedded = report.evidence[1]
         lines.append(f"  embedded     {embedded}, {_evidence(embedded)}")
-    for name, claim in (
-        ("claimed", report.claimed_order),
-        ("asked for", report.requested_order),
+    for name, wish, whose, order in (
+        ("claimed", report.claimed_order, "", report.order),
+        ("claimed", report.claimed_embedded_order, " for b_hat", report.embedded_order),
+        ("asked for", report.requested_order, "", report.order),
     ):
-        if claim is not None:
-            lines.append(
-                f"  {name:<12} {claim}: {'holds' if report.order >= claim else 'does not hold'}"
-            )
+        if wish is not None and order is not None:
+            holds = "holds" if order >= wish else "does not hold"
+            lines.append(f"  {name:<12} {wish}{whose}: {holds}")
+    lines.extend(f"  note         {remark}" for remark in report.remarks)
     lines.append(f"  verdict      {report.verdict}")
     return lines
 
@@ -193,8 +186,12 @@ def _evidence(order: Order) -> str:
 def _condition_line(condition: OrderCondition) -> str:
     return (
         f"tree {condition.tree}: elementary weight {brief(condition.exact_weight)}, "
-        f"1/gamma {condition.required}, residual {brief(condition.exact_residual)}"
+        f"1/gamma {condition.required}, residual {_residual(condition)}"
     )
+
+
+def _residual(condition: OrderCondition) -> str:
+    return brief(condition.exact_residual, RESIDUAL_DIGITS)
 
 
 def _failure_lines(report: CheckReport) -> list[str]:
@@ -204,6 +201,8 @@ def _failure_lines(report: CheckReport) -> list[str]:
         for condition in failure.conditions[:MOST_CONDITIONS]:
             lines.append(f"    {_condition_line(condition)}")
             formula = condition.tree.elementary_weight(report.row_sums)
+            if failure.rule in ("embedded_order", "pair"):
+                formula = formula.replace("b_i", "b_hat_i")
             lines.append(f"      {formula} = {condition.required}, levels {_levels(condition)}")
         rest = len(failure.conditions) - MOST_CONDITIONS
         if rest > 0:
@@ -222,6 +221,6 @@ def _condition_dict(condition: OrderCondition) -> dict[str, Any]:
         "order": condition.tree.order,
         "elementary_weight": brief(condition.exact_weight),
         "required": str(condition.required),
-        "residual": brief(condition.exact_residual),
+        "residual": _residual(condition),
         "verdict": condition.verdict,
     }
