@@ -15,7 +15,9 @@ from keras_rk import tableaux
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import exact, is_float, is_symbolic, to_text, whole_number
-from keras_rk.proof.checker import CheckReport, check
+from keras_rk.proof.checker import CheckReport, prove
+from keras_rk.proof.order_conditions import Residuals
+from keras_rk.proof.pairs import pair_fault
 from keras_rk.tableaux.as_tableau import as_tableau
 
 REQUIREMENTS = ("order", "consistent", "explicit")
@@ -40,6 +42,9 @@ def proved_tableau(
     tableau: Any, order: Any, require: Any, with_time: bool = False
 ) -> tuple[Tableau, int | None]:
     """The tableau, proved to have the properties that `require` names, and the order.
+
+    Nothing else is proved: no order beyond `order` and the claims, and with "consistent" only the
+    sum of the weights.
 
     Args:
         with_time: whether the order has to hold for y' = f(t, y), and not for y' = f(y) alone.
@@ -69,23 +74,26 @@ def proved_tableau(
         )
     if require == "explicit":
         return tableau, order
+    if require == "consistent":
+        if not _sums_to_one(tableau):
+            raise TableauError(
+                "The weights `b` of a consistent method sum to one; a method without that is "
+                f"accepted with `require='explicit'`. Received: {_called(tableau)} with weights "
+                f"{', '.join(map(str, tableau.b))}."
+            )
+        return tableau, order
     claims = tableau.claimed_order, tableau.claimed_embedded_order
     report = _report(tableau, tableau.name, claims, order, with_time)
-    if require == "consistent" and not report.consistent:
-        raise TableauError(
-            "The weights `b` of a consistent method sum to one; a method without that is "
-            f"accepted with `require='explicit'`. Received: {_called(tableau)} with weights "
-            f"{', '.join(map(str, tableau.b))}."
-        )
     asked = max(order or 1, tableau.claimed_order or 1)
-    if require == "order" and with_time and report.nonautonomous_order < asked:
+    if with_time and report.nonautonomous_order < asked:
         raise TableauError(
             f"f takes the time t, and for y' = f(t, y) {_called(tableau)} has order "
             f"{report.nonautonomous_order}, not {asked}: its nodes c are not the row sums of A. "
             f"Received: nodes {', '.join(map(str, tableau.c))}, row sums "
             f"{', '.join(map(str, tableau.row_sums))}."
         )
-    if require == "order" and report.failures:
+    # a pair that estimates nothing is refused where an estimate is needed: see `check_learning`
+    if any(failure.rule != "pair" for failure in report.failures):
         raise TableauError(
             f"{_message(report)}\nCorrect the tableau or `order`, choose another method "
             "(`keras_rk.tableaux.names()`), or ask for less with `require='consistent'` or "
@@ -98,11 +106,19 @@ def proved_tableau(
 def _report(
     tableau: Tableau, name: str | None, claims: tuple, order: Any, with_time: bool
 ) -> CheckReport:
-    """`check`, once for each tableau; name and claims are here as they do not count in ==.
+    """What is asked, proved once for each tableau; name and claims do not count in its ==.
 
     Row sums that fail are no failure in themselves for f(t, y), whose order then decides.
     """
-    return check(tableau, order, require_row_sums=not with_time)
+    return prove(tableau, order, 1, require_row_sums=not with_time, with_time=with_time)
+
+
+@lru_cache(maxsize=256)
+def _sums_to_one(tableau: Tableau) -> bool:
+    return Residuals(tableau).sum_to_one()
+
+
+_pair_fault = lru_cache(maxsize=256)(pair_fault)
 
 
 def _message(report: CheckReport) -> str:
@@ -278,6 +294,8 @@ def check_learning(layer: Any, tableau: Tableau, with_time: bool) -> None:
             "An error estimate needs an embedded pair, a tableau with `b_hat`, such as "
             f"'dormand_prince54'. Received: {_called(tableau)}."
         )
+    if layer.error_estimate and (fault := _pair_fault(tableau)):
+        raise TableauError(f"{fault} ({_called(tableau)}, with an error estimate)")
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from operator import le
 from typing import NamedTuple
 
 from keras_rk.butcher.tableau import Tableau
@@ -20,7 +21,6 @@ __all__ = ["digits_advice", "location_advice", "row_sums_advice"]
 
 _SMALL = Fraction(1, 100)  # as much as two digits leave
 _TOLERANCES = tuple(f"1e-{exponent}" for exponent in range(12, 3, -1))  # beyond, all is a chance
-_BY_CHANCE = 2  # so many rounded rows may agree with their nodes
 _LONGEST_REPAIR = 8  # the highest order for which a repair is tried
 _TOO_FEW = (
     ": write fractions or more digits, or recover fractions with tableau.rationalize(tolerance={})."
@@ -38,12 +38,15 @@ def row_sums_advice(tableau: Tableau, off: Sequence[int]) -> str:
         return ""
     sizes = [abs(tableau.exact_c[i] - tableau.row_sums[i]) for i in off]
     others = [row for i, row in enumerate(rows) if i not in off]
-    telling = sum(any(map(can_be_rounded, row)) for row in others)
-    explained = all(_is_rounding(rows[i], size) for i, size in zip(off, sizes, strict=True))
-    if max(sizes) <= _SMALL and (explained or telling <= len(off) - (len(off) == 1)):
+    if max(sizes) <= _SMALL:
+        telling = sum(any(map(can_be_rounded, row)) for row in others)
+        bounds = [_rounding(rows[i], size) for i, size in zip(off, sizes, strict=True)]
         repair = _repair(tableau, lambda better: better.row_sums == better.exact_c)
-        rounded = explained if repair is None else _are_rounded(repair.changes)
-        if len(off) > 1 or (rounded and telling <= _BY_CHANCE):
+        if len(off) > 1:
+            short = all(map(le, sizes, bounds)) or telling <= len(off)
+        else:  # several rounded coefficients rarely are all half a unit off in one direction
+            short = _are_rounded(repair.changes) if repair else 2 * sizes[0] < bounds[0]
+        if short:
             return f" Rows that are a little off have too few digits{_too_few(repair)}"
     agree = sum(any(row[:-1]) for row in others)
     if len(off) == 1 and agree:
@@ -149,10 +152,10 @@ def _places(tableau: Tableau) -> Iterator[tuple[str, Coefficient]]:
         yield from ((f"{name}[{i}]", x) for i, x in enumerate(vector))
 
 
-def _is_rounding(row: Sequence[Coefficient], size: Fraction) -> bool:
-    """Whether cutting the coefficients of a row to their digits changes its sum by `size`."""
+def _rounding(row: Sequence[Coefficient], size: Fraction) -> Fraction:
+    """How far a sum may be off whose terms are cut to their digits, if it is off by `size`."""
     units = map(rounding_unit, row)
-    return size <= sum(unit for unit in units if unit <= 100 * size)  # coarser ones change it more
+    return sum((unit for unit in units if unit <= 100 * size), Fraction(0))  # others show more
 
 
 def _are_rounded(changes: Sequence[tuple[str, Fraction, Fraction]]) -> bool:

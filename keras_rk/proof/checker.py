@@ -17,7 +17,7 @@ from keras_rk.proof.failures import (
     order_failures,
 )
 from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals
-from keras_rk.proof.pairs import pair_fault, pair_remarks
+from keras_rk.proof.pairs import examine_pair, higher_embedded_order
 from keras_rk.proof.report import CheckReport, Failure, Order
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -125,9 +125,11 @@ def prove(
     ]
     remarks = [_capped(tolerance, found, deviations)]
     if embedded is not None:
-        if fault := pair_fault(tableau, residuals):
-            failures.append(Failure("pair", fault, embedded.broken if embedded.value == 0 else ()))
-        remarks += pair_remarks(tableau, main, embedded)
+        broken = () if embedded.value > 0 else embedded.broken
+        fault, remark = examine_pair(tableau, broken)
+        if fault:
+            failures.append(Failure("pair", fault, broken))
+        remarks += [higher_embedded_order(main, embedded), remark]
     numeric = any(order.verdict == "numeric" for order in found) or any(
         deviation.verdict == "numeric" for deviation in deviations
     )

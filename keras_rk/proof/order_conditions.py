@@ -112,9 +112,9 @@ class Residuals:
         """Whether c = A 1 exactly."""
         return self._weights.row_sums_hold
 
-    def sum_to_one(self, embedded: bool = False) -> bool:
+    def sum_to_one(self) -> bool:
         """Whether the weights do, exactly or within the tolerance: order 1."""
-        return all(residual.verdict != "failed" for residual in self.unmet(1, embedded))
+        return all(residual.verdict != "failed" for residual in self.unmet(1))
 
     def all(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """One residual for each tree of an order, the tallest trees first."""

@@ -7,80 +7,91 @@ cancel at each node, as then sum_i (b_i - b_hat_i) c_i**k = 0 for all k.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.numbers.coefficients import Coefficient, is_symbolic, reduced, to_sympy
+from keras_rk.numbers.coefficients import Coefficient, reduced, to_sympy
 from keras_rk.proof.advice import digits_advice
-from keras_rk.proof.digits import NEGLIGIBLE, RESIDUAL_DIGITS, brief, is_tiny
-from keras_rk.proof.order_conditions import Residuals
+from keras_rk.proof.digits import NEGLIGIBLE, RESIDUAL_DIGITS, brief
+from keras_rk.proof.order_conditions import OrderCondition, Residuals
 from keras_rk.proof.report import Order
 from keras_rk.tableaux.registry import METHODS, get
 
-__all__ = ["is_blind", "pair_fault", "pair_remarks"]
+__all__ = ["PairFindings", "examine_pair", "higher_embedded_order", "is_blind", "pair_fault"]
 
 
-def pair_fault(tableau: Tableau, residuals: Residuals) -> str:
-    """Why b_hat cannot serve an estimate, or nothing.
+class PairFindings(NamedTuple):
+    """What is wrong with a pair, or remarkable: one sentence or none."""
+
+    fault: str = ""
+    remark: str = ""
+
+
+def examine_pair(tableau: Tableau, broken: Sequence[OrderCondition]) -> PairFindings:
+    """Whether b_hat, beside b, can serve an estimate.
 
     Args:
-        residuals: the order conditions of the tableau, which has embedded weights.
+        tableau: a tableau with embedded weights.
+        broken: the condition that b_hat sums to 1, if it fails.
     """
-    weights, embedded = tableau.exact_weights
-    if not residuals.sum_to_one(embedded=True):
-        (broken,) = residuals.unmet(1, embedded=True)
-        condition = residuals.condition(broken)
-        return (
+    if broken:
+        (condition,) = broken
+        return PairFindings(
             "The embedded weights of a pair sum to 1: otherwise its error estimate does not go to "
             f"zero with dt. Received: sum(b_hat) = {brief(condition.exact_weight)}, "
             f"difference {brief(condition.exact_residual, RESIDUAL_DIGITS)}."
-            f"{digits_advice(tableau, [condition], embedded=True)}"
+            f"{digits_advice(tableau, broken, embedded=True)}"
         )
-    if all(_agree(x, y) for x, y in zip(weights, embedded, strict=True)):
-        return (
+    if all(map(_agree, *tableau.exact_weights)):
+        return PairFindings(
             "The embedded weights of a pair differ from b: otherwise its error estimate is always "
             "zero. Received: b_hat = b."
         )
-    if is_blind(tableau) and not _is_published(tableau):
-        return (
-            "The error estimate of a pair sees y' = f(t): sum_i (b_i - b_hat_i) c_i^k is not zero "
-            "for all k. Received: differences b_i - b_hat_i that cancel at each node c_i."
+    if not is_blind(tableau):
+        return PairFindings()
+    if _is_published(tableau):
+        return PairFindings(
+            remark="the error estimate is zero for every y' = f(t), as the pair was published"
         )
-    return ""
+    return PairFindings(
+        "The error estimate of a pair sees y' = f(t): sum_i (b_i - b_hat_i) c_i^k is not zero "
+        "for all k. Received: differences b_i - b_hat_i that cancel at each node c_i."
+    )
 
 
-def pair_remarks(tableau: Tableau, main: Order, embedded: Order) -> list[str]:
-    """What a user of the pair should know, although it is no fault."""
-    remarks = []
-    if embedded.value > main.value and not main.is_lower_bound:
-        remarks.append(
-            f"b_hat has order {embedded}, above order {main} of b, with which steps are taken"
-        )
-    if is_blind(tableau) and _is_published(tableau):
-        remarks.append(
-            "the error estimate is zero for every y' = f(t); the pair was published like that"
-        )
-    return remarks
+def pair_fault(tableau: Tableau) -> str:
+    """Why b_hat cannot serve an estimate, or nothing, without any order beyond 1."""
+    residuals = Residuals(tableau)
+    broken = [r for r in residuals.unmet(1, embedded=True) if r.verdict == "failed"]
+    return examine_pair(tableau, [residuals.condition(residual) for residual in broken]).fault
+
+
+def higher_embedded_order(main: Order, embedded: Order) -> str:
+    """Says so where b_hat has the higher order, which is rather a choice than a fault."""
+    if embedded.value <= main.value or main.is_lower_bound:
+        return ""
+    return f"b_hat has order {embedded}, above order {main} of b, with which steps are taken"
 
 
 def is_blind(tableau: Tableau) -> bool:
-    """Whether sum_i (b_i - b_hat_i) c_i**k = 0 for all k, up to rounding."""
-    rows = (tableau.exact_c, *tableau.exact_weights)
+    """Whether sum_i (b_i - b_hat_i) c_i**k = 0 for all k: the differences cancel at each node."""
+    differences = list(zip(*tableau.exact_weights, strict=True))
     try:
-        found = sorted(zip(*(map(_float, row) for row in rows), strict=True))
+        nodes = [_float(x) for x in tableau.exact_c]
+        for node in nodes:
+            here = [
+                (_float(x), _float(y))
+                for other, (x, y) in zip(nodes, differences, strict=True)
+                if other == node or _is_rounding(other - node, node)
+            ]
+            if not _is_rounding(sum(x - y for x, y in here), *chain(*here)):
+                return False
     except TypeError:
         return _is_blind_in_symbols(tableau)
-    last, total, size = float("-inf"), 0.0, 1.0
-    for node, x, y in found:
-        if node - last > NEGLIGIBLE * max(1.0, abs(node)):
-            if abs(total) > NEGLIGIBLE * size:
-                return False
-            total, size = 0.0, 1.0
-        last = node
-        total += x - y
-        size = max(size, abs(x), abs(y))
-    return abs(total) <= NEGLIGIBLE * size
+    return True
 
 
 def _is_blind_in_symbols(tableau: Tableau) -> bool:
@@ -91,14 +102,23 @@ def _is_blind_in_symbols(tableau: Tableau) -> bool:
     return all(reduced(total) == 0 for total in sums.values())
 
 
+def _agree(x: Coefficient, y: Coefficient) -> bool:
+    """Whether two coefficients are equal up to rounding."""
+    try:
+        one, other = _float(x), _float(y)
+    except TypeError:
+        return bool(x == y)
+    return _is_rounding(one - other, one)
+
+
 def _float(x: Coefficient) -> float:
     return x.numerator / x.denominator if type(x) is Fraction else float(x)
 
 
-def _agree(x: Coefficient, y: Coefficient) -> bool:
-    if is_symbolic(x) or is_symbolic(y):
-        return bool(x == y)
-    return x == y or is_tiny(x - y, x)
+def _is_rounding(difference: float, *numbers: float) -> bool:
+    """Whether a difference is no more than what rounding to float64 leaves of these numbers."""
+    size = abs(difference)
+    return size <= NEGLIGIBLE or size <= NEGLIGIBLE * max(map(abs, numbers))
 
 
 def _is_published(tableau: Tableau) -> bool:
