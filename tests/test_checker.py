@@ -172,6 +172,45 @@ def test_a_tolerance_of_ones_own():
     assert check(([[], [2 / 3]], [0.25, 0.75]), tolerance=0).order == 1
 
 
+@pytest.mark.parametrize("name", tableaux.names())
+@pytest.mark.parametrize("tolerance", [1e-3, 0.5, 0.999])
+def test_no_tolerance_makes_an_order(name, tolerance):
+    method = tableaux.get(name)
+    if method.claimed_order > 8 and tolerance != 0.999:
+        return
+    report = check(name, tolerance=tolerance)
+    assert report
+    assert report.order == method.claimed_order
+    assert report.embedded_order == method.claimed_embedded_order
+    assert not check(name, method.claimed_order + 1, tolerance=tolerance)
+
+
+def test_a_tolerance_that_is_capped_is_said():
+    report = check("euler", order=9, tolerance=0.5)
+    assert (bool(report), report.order) == (False, 1)
+    (remark,) = report.remarks
+    assert remark == (
+        "the tolerance of 0.5 is capped at 0.001/gamma: tree [τ] misses 1/gamma = 1/2 by -1/2"
+    )
+    assert remark in str(report)
+    assert report.to_dict()["remarks"] == [remark]
+    assert not check("euler", order=9, tolerance=0.4).remarks  # it would not have mattered
+
+
+def test_nodes_are_not_anything_within_a_tolerance():
+    report = check((*RK4, [0, "1/2", "1/3", 1]), tolerance=0.5)
+    assert not report.row_sums
+    assert report.nonautonomous_order == 1
+    assert check((*RK4, [0, "1/2", "0.4999", 1]), order=4, tolerance=1e-3).row_sums
+
+
+@pytest.mark.parametrize("half", ["0.4", "sqrt(6)/6"])
+def test_a_tolerance_on_nodes_that_is_capped_is_said(half):
+    report = check((*RK4, [0, "1/2", half, 1]), max_order=4, tolerance=0.1)
+    (remark,) = report.remarks
+    assert "capped at 0.001 for nodes: c[2] misses the sum of row 2 by 0." in remark
+
+
 def test_large_exact_coefficients_do_not_widen_the_tolerance_without_bound():
     # Phi(|A|, |b|) is 2e16 here, so that n eps Phi alone would let 1e-3 pass
     report = check(([[], [0]], [10**16, Fraction(1001, 1000) - 10**16]))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic
+from keras_rk.numbers.square_roots import Number
 from keras_rk.proof.digits import brief, can_be_rounded, is_tiny, rounding_unit
 from keras_rk.proof.order_conditions import OrderCondition, Residuals
 
@@ -36,7 +37,7 @@ def row_sums_advice(tableau: Tableau, off: Sequence[int]) -> str:
     rows = [(*row, node) for row, node in zip(tableau.exact_A, tableau.exact_c, strict=True)]
     if any(is_symbolic(x) for row in rows for x in row):
         return ""
-    sizes = [abs(tableau.exact_c[i] - tableau.row_sums[i]) for i in off]
+    sizes = [_rational(abs(tableau.exact_c[i] - tableau.row_sums[i])) for i in off]
     others = [row for i, row in enumerate(rows) if i not in off]
     if max(sizes) <= _SMALL:
         telling = sum(any(map(can_be_rounded, row)) for row in others)
@@ -150,6 +151,10 @@ def _places(tableau: Tableau) -> Iterator[tuple[str, Coefficient]]:
         yield from ((f"A[{i}][{j}]", x) for j, x in enumerate(row))
     for name, vector in zip(("b", "b_hat"), tableau.exact_weights, strict=False):
         yield from ((f"{name}[{i}]", x) for i, x in enumerate(vector))
+
+
+def _rational(x: Number) -> Fraction:
+    return x if isinstance(x, Fraction) else Fraction(float(x))
 
 
 def _rounding(row: Sequence[Coefficient], size: Fraction) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from keras_rk.butcher.reading import order_number
@@ -188,19 +189,19 @@ def _capped(
     """Says where a tolerance would have let pass what no inexact coefficients explain."""
     if tolerance is None:
         return ""
-    for condition in (condition for order in found for condition in order.broken):
-        residual = condition.exact_residual
-        if not is_symbolic(residual) and abs(residual) <= tolerance:
-            return (
-                f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g}/gamma: tree "
-                f"{condition.tree} misses 1/gamma = {condition.required} by "
-                f"{brief(residual, RESIDUAL_DIGITS)}"
-            )
     for stage, *_, verdict, size in deviations:
         if verdict == "failed" and size <= tolerance:
             return (
                 f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g} for nodes: "
                 f"c[{stage}] misses the sum of row {stage} by {size:.6g}"
+            )
+    for condition in (condition for order in found for condition in order.broken):
+        residual = condition.exact_residual
+        if not is_symbolic(residual) and not abs(residual) > Fraction(tolerance):
+            return (
+                f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g}/gamma: tree "
+                f"{condition.tree} misses 1/gamma = {condition.required} by "
+                f"{brief(residual, RESIDUAL_DIGITS)}"
             )
     return ""
 

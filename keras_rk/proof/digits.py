@@ -86,9 +86,9 @@ def can_be_rounded(x: Coefficient) -> bool:
     return bool(rounding_unit(x)) or not _terminates(_as_written(x))
 
 
-def is_tiny(difference: Coefficient, beside: Coefficient) -> bool:
+def is_tiny(difference: Fraction, beside: Fraction) -> bool:
     """Whether a difference is no more than what rounding to float64 leaves of a number."""
-    return bool(abs(difference) <= Fraction(NEGLIGIBLE) * max(Fraction(1), abs(beside)))
+    return abs(difference) <= Fraction(NEGLIGIBLE) * max(Fraction(1), abs(beside))
 
 
 def _is_decimal(value: Coefficient) -> bool:

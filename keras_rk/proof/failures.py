@@ -46,7 +46,7 @@ def deviations_of_rows(tableau: Tableau, tolerance: float | None) -> list[Deviat
             (LARGEST_TOLERANCE, bound) if tolerance is None else (LARGEST_SHARE, tolerance)
         )
         difference = abs(node - total)
-        verdict: Verdict = "numeric" if difference <= Fraction(min(wish, largest)) else "failed"
+        verdict: Verdict = "failed" if difference > Fraction(min(wish, largest)) else "numeric"
         found.append(Deviation(i, node, total, verdict, float(difference)))
     return found
 
