@@ -190,10 +190,10 @@ def _capped(
     if tolerance is None:
         return ""
     for stage, *_, verdict, size in deviations:
-        if verdict == "failed" and size <= tolerance:
+        if verdict == "failed" and size is not None and not size > Fraction(tolerance):
             return (
                 f"the tolerance of {tolerance:g} is capped at {LARGEST_SHARE:g} for nodes: "
-                f"c[{stage}] misses the sum of row {stage} by {size:.6g}"
+                f"c[{stage}] misses the sum of row {stage} by {brief(size, RESIDUAL_DIGITS)}"
             )
     for condition in (condition for order in found for condition in order.broken):
         residual = condition.exact_residual

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic
+from keras_rk.numbers.square_roots import Number
 from keras_rk.proof.advice import digits_advice, location_advice, row_sums_advice
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief, brief_pair
 from keras_rk.proof.order_conditions import (
@@ -22,13 +23,13 @@ __all__ = ["Deviation", "deviations_of_rows", "method_failures", "order_failures
 
 
 class Deviation(NamedTuple):
-    """A stage whose node is not exactly the row sum; `size` is infinite for symbols."""
+    """A stage whose node is not exactly the row sum; their difference is None for symbols."""
 
     stage: int
     node: Coefficient
     row_sum: Coefficient
     verdict: Verdict
-    size: float
+    size: Number | None
 
 
 def deviations_of_rows(tableau: Tableau, tolerance: float | None) -> list[Deviation]:
@@ -38,7 +39,7 @@ def deviations_of_rows(tableau: Tableau, tolerance: float | None) -> list[Deviat
         if node == total:
             continue
         if is_symbolic(node) or is_symbolic(total):
-            found.append(Deviation(i, node, total, "failed", float("inf")))
+            found.append(Deviation(i, node, total, "failed", None))
             continue
         size = sum(abs(float(x)) for x in tableau.exact_A[i])
         bound = max(SMALLEST_TOLERANCE, tableau.stages * 2.0**-52 * size)
@@ -47,7 +48,7 @@ def deviations_of_rows(tableau: Tableau, tolerance: float | None) -> list[Deviat
         )
         difference = abs(node - total)
         verdict: Verdict = "failed" if difference > Fraction(min(wish, largest)) else "numeric"
-        found.append(Deviation(i, node, total, verdict, float(difference)))
+        found.append(Deviation(i, node, total, verdict, difference))
     return found
 
 
