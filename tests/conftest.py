@@ -1,4 +1,4 @@
-"""Where Keras or its backend is not installed, the tests that import Keras are left out."""
+"""Which tests run: those that import Keras where its backend is installed, and which are slow."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ HERE = Path(__file__).parent
 IMPORTS_KERAS = re.compile(r"^(import keras\b|from keras\b|from keras_rk\.layers\b)", re.MULTILINE)
 DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each is enough
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def backend() -> str:
@@ -44,6 +48,14 @@ def pytest_report_header() -> str:
     if collect_ignore:
         return f"keras on {backend()}: not installed, {len(collect_ignore)} files are left out"
     return f"keras on {backend()}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A quick run executes at once or by XLA; TensorFlow's graphs without XLA come with `fit`."""
+    for item in items:
+        if hasattr(item, "callspec") and item.callspec.params.get("mode") == "graph":
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
