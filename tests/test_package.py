@@ -116,6 +116,7 @@ def test_what_needs_keras_says_so(name):
     assert "pip install keras" in run(code)
 
 
+@pytest.mark.slow
 @needs_keras
 @pytest.mark.parametrize("name", ["recalibrate", "with_method"])
 def test_functions_that_are_loaded_late_stay_functions(name):
@@ -124,7 +125,9 @@ def test_functions_that_are_loaded_late_stay_functions(name):
 
 
 @needs_keras
-@pytest.mark.parametrize("order", ["keras_rk, keras", "keras, keras_rk"])
+@pytest.mark.parametrize(
+    "order", ["keras_rk, keras", pytest.param("keras, keras_rk", marks=pytest.mark.slow)]
+)
 def test_layers_are_registered_in_either_import_order(order):
     code = (
         f"import {order}\nprint(keras.saving.get_registered_object('keras_rk>RKResidual').__name__)"
@@ -132,6 +135,7 @@ def test_layers_are_registered_in_either_import_order(order):
     assert run(code).endswith("RKResidual")
 
 
+@pytest.mark.slow
 @needs_keras
 @pytest.mark.skipif(backend() != "tensorflow", reason="tf.keras is TensorFlow's")
 def test_layers_are_registered_through_tf_keras():

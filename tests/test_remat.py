@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from keras_rk import loops
-from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy
+from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy, slow
 
 tree = keras.tree
 NOTHING = SimpleNamespace(trainable_weights=[])
@@ -144,7 +144,10 @@ def gradient_without(name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    ["scan", "unrolled", "alone", "inside a scan", *slow("not traceable", "inside and around")],
+)
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_are_those_without(name, place, mode):
     function, remat = PLACES[place]

@@ -247,6 +247,7 @@ def test_interrupted_it_keeps_what_is_finished_and_says_so(finished, trained):
     assert "The same command goes on from there." in printed
 
 
+@pytest.mark.slow
 def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
     expected = record(finished, "euler")
     (finished / "networks" / "euler.json").unlink()
@@ -256,6 +257,7 @@ def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
     assert record(finished, "euler") == expected
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_from_the_finished_networks(tmp_path):
     """`--backend` decides, whatever the environment says."""
     program = [sys.executable, str(ROOT / "examples" / "spirals.py"), "--backend", BACKEND]
