@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-IMPORTS_KERAS = re.compile(r"^(import keras\b|from keras\b|from keras_rk\.layers\b)", re.MULTILINE)
+NETWORK_SIDE = ("diagnostics", "field", "layers", "loops", "models", "steps")
+IMPORTS_KERAS = re.compile(
+    rf"^(import keras\b|from keras\b|from keras_rk\.({'|'.join(NETWORK_SIDE)})\b)", re.MULTILINE
+)
 DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -53,6 +56,12 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A quick run executes at once or by XLA; TensorFlow's graphs without XLA come with `fit`."""
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(
+            "A test has one name in all processes, and so no address in it: give `ids`. "
+            f"Received: {', '.join(unstable)}."
+        )
     for item in items:
         if hasattr(item, "callspec") and item.callspec.params.get("mode") == "graph":
             item.add_marker(pytest.mark.slow)
