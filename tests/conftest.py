@@ -55,7 +55,7 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A quick run executes at once or by XLA; TensorFlow's graphs without XLA come with `fit`."""
+    """Compiled modes are slow, but for loops, which they are about; `fit` compiles all the same."""
     unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if unstable:
         raise pytest.UsageError(
@@ -63,7 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             f"Received: {', '.join(unstable)}."
         )
     for item in items:
-        if hasattr(item, "callspec") and item.callspec.params.get("mode") == "graph":
+        mode = item.callspec.params.get("mode") if hasattr(item, "callspec") else None
+        if mode == "graph" or (mode == "jit" and item.path.name != "test_loops.py"):
             item.add_marker(pytest.mark.slow)
 
 
