@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -52,17 +53,19 @@ def test_layers_are_loaded_when_they_are_touched():
     assert run("import keras_rk, sys; print('keras_rk.layers' in sys.modules)") == "False"
 
 
-STACK = """
-import keras
-from keras_rk.layers import RKStack
+STACK = dedent(  # indented: conftest.py takes this file for one that imports Keras otherwise
+    """
+    import keras
+    from keras_rk.layers import RKStack
 
-dense = {LAYER}
-stack = RKStack(dense, 3, after=keras.layers.BatchNormalization(), seed=1)
-stack.build((None, 4))
-model = keras.Sequential([keras.Input((4,)), stack])
-model.compile("sgd", "mse")
-model.fit(keras.ops.ones((2, 4)), keras.ops.ones((2, 4)), verbose=0)
-"""
+    dense = {LAYER}
+    stack = RKStack(dense, 3, after=keras.layers.BatchNormalization(), seed=1)
+    stack.build((None, 4))
+    model = keras.Sequential([keras.Input((4,)), stack])
+    model.compile("sgd", "mse")
+    model.fit(keras.ops.ones((2, 4)), keras.ops.ones((2, 4)), verbose=0)
+    """
+)
 
 
 @needs_keras
