@@ -19,6 +19,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.keras_helpers import slow
+
 pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).parents[1]
@@ -160,7 +162,7 @@ def one_layer_after_another(network, weights):
     return model
 
 
-@pytest.mark.parametrize("network", ["standard", "residual"])
+@pytest.mark.parametrize("network", [*slow("standard"), "residual"])
 def test_standard_and_residual_networks_are_plain_keras_layers(network):
     model = built(network)
     plain = one_layer_after_another(network, model.get_weights())
