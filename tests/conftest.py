@@ -1,4 +1,4 @@
-"""Where Keras or its backend is not installed, the tests that import Keras are left out."""
+"""Which tests run: those that import Keras where its backend is installed, and which are slow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-IMPORTS_KERAS = re.compile(r"^(import keras\b|from keras\b|from keras_rk\.layers\b)", re.MULTILINE)
+NETWORK_SIDE = ("diagnostics", "field", "layers", "loops", "models", "steps")
+IMPORTS_KERAS = re.compile(
+    rf"^(import keras\b|from keras\b|from keras_rk\.({'|'.join(NETWORK_SIDE)})\b)", re.MULTILINE
+)
 DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each is enough
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def backend() -> str:
@@ -44,6 +51,21 @@ def pytest_report_header() -> str:
     if collect_ignore:
         return f"keras on {backend()}: not installed, {len(collect_ignore)} files are left out"
     return f"keras on {backend()}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Compiled modes are slow, but for loops, which they are about; `fit` compiles all the same."""
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(
+            "A test has one name in all processes, and so no address in it: give `ids`. "
+            f"Received: {', '.join(unstable)}."
+        )
+    for item in items:
+        mode = item.callspec.params.get("mode") if hasattr(item, "callspec") else None
+        if mode == "graph" or (mode == "jit" and item.path.name != "test_loops.py"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

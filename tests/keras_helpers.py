@@ -7,10 +7,16 @@ import importlib
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 BACKEND = keras.backend.backend()
 NATIVE = importlib.import_module({"jax": "jax.numpy"}.get(BACKEND, BACKEND))
+
+
+def slow(*values):
+    """Values of a parameter whose tests a quick run leaves out."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 # The state of f as plain calls one after another treat it.

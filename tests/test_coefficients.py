@@ -100,7 +100,7 @@ REFUSED = [
     b"1/2",
     [1],
     np.array([1.0]),
-    object(),
+    pytest.param(object(), id="object"),
     sympy.pi,
     sympy.E,
     sympy.I,

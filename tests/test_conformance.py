@@ -5,7 +5,7 @@ import pytest
 from keras.src.testing import TestCase
 
 from keras_rk.layers import RKResidual, RKStack
-from tests.keras_helpers import dense
+from tests.keras_helpers import dense, slow
 
 
 def functional():
@@ -32,9 +32,10 @@ CASES = {
     "sequential": (lambda: keras.Sequential([dense(5), dense(4)]), (2, 4), 4, 0, 0, 0),
     "functional": (functional, (2, 4), 4, 0, 0, 0),
 }
+QUICK_OR_SLOW = [*(name for name in CASES if name != "lstm"), *slow("lstm")]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", QUICK_OR_SLOW)
 def test_run_layer_test(name):
     make, shape, trainable, non_trainable, seeds, losses = CASES[name]
     TestCase().run_layer_test(
@@ -67,7 +68,7 @@ def test_run_layer_test_with_a_custom_tableau():
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", QUICK_OR_SLOW)
 def test_run_layer_test_of_a_stack(name):
     make, shape, trainable, non_trainable, seeds, losses = CASES[name]
     TestCase().run_layer_test(

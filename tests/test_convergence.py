@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_rk import check, tableaux
 from keras_rk.layers import RKResidual
-from tests.keras_helpers import NATIVE, float64, numpy
+from tests.keras_helpers import MODES, NATIVE, call_in, float64, numpy
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,10 @@ def integrate(tableau, setting, y, steps):
         t0=setting.begin,
         dtype="float64",
     )
-    return numpy(layer(ops.convert_to_tensor(y, dtype="float64")))
+    layer.build(y.shape)
+    in_a_loop = steps * layer.tableau.stages > 64  # compiled, it is many times faster
+    mode = MODES[1] if in_a_loop and len(MODES) > 1 else "eager"
+    return numpy(call_in(mode, layer, ops.convert_to_tensor(y, dtype="float64")))
 
 
 @pytest.mark.parametrize("name", tableaux.names())

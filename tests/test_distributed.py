@@ -48,6 +48,7 @@ def run_or_skip(example, **environment):
     return run(example, **environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", sorted(EXAMPLES))
 def test_losses_are_those_of_one_device(example):
     done = run_or_skip(example)

@@ -11,14 +11,12 @@ import pytest
 
 import keras_rk
 
-from .conftest import has_backend
+from .conftest import NETWORK_SIDE, has_backend
 
-USE_KERAS = ("diagnostics", "layers", "inner_layers", "method_replacement", "monitor")
-USE_KERAS += ("recalibration", "summing_pass", "weight_transfer")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(keras_rk.__path__, "keras_rk.", onerror=lambda name: None)
-    if has_backend() or module.name.split(".")[1] not in USE_KERAS
+    if has_backend() or module.name.split(".")[1] not in NETWORK_SIDE
 ]
 
 
@@ -34,7 +32,8 @@ def test_examples_in_docstrings(name):
 
 def test_the_public_classes_and_functions_have_examples():
     finder = doctest.DocTestFinder()
-    public = ("checker", "tableau", "rooted_trees", "order_conditions", "stability")
+    public = ("proof.checker", "butcher.tableau", "proof.rooted_trees")
+    public += ("proof.order_conditions", "analysis.stability")
     with_examples = [
         name
         for name in public

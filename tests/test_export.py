@@ -19,6 +19,7 @@ from keras_rk.layers import RKResidual, RKStack
 
 from .keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
 
+pytestmark = pytest.mark.slow
 BATCH = 4
 PATH = {"return_states": True}
 

@@ -14,7 +14,7 @@ from keras_rk import check, tableaux
 from keras_rk.layers import RKResidual, RKStack
 from keras_rk.proof.order_conditions import order_conditions
 from keras_rk.steps.order_penalty import order_penalty
-from tests.keras_helpers import MODES, call_in, dense, gradients, normal, numpy
+from tests.keras_helpers import MODES, call_in, dense, gradients, normal, numpy, slow
 
 DEPTH = 3
 
@@ -100,7 +100,9 @@ def test_channels_step_by_themselves():
     np.testing.assert_allclose(numpy(euler(y)), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["heun2", "rk4", "ralston2", "dormand_prince54", "midpoint"])
+@pytest.mark.parametrize(
+    "name", ["heun2", "rk4", "dormand_prince54", *slow("ralston2", "midpoint")]
+)
 @pytest.mark.parametrize("make", LAYERS)
 def test_a_learned_tableau_stays_explicit_and_consistent(make, name):
     layer = make(dense(3), name, trainable_tableau=True)
@@ -156,7 +158,7 @@ def test_learned_methods_are_unstacked_and_stacked_again(learned):
 
 
 @pytest.mark.parametrize("make", LAYERS)
-@pytest.mark.parametrize("estimates", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("estimates", [(True, False), (False, True), *slow((True, True))])
 def test_the_last_error_is_not_in_the_weights_file(make, estimates, tmp_path):
     one, other = (make(dense(3), "bogacki_shampine32", error_estimate=e) for e in estimates)
     fit(one).save_weights(tmp_path / "model.weights.h5")
@@ -352,6 +354,7 @@ def test_refused(make, case):
         make(f, **arguments)
 
 
+@pytest.mark.slow
 def test_the_example_learns_a_method():
     example = Path(__file__).parent.parent / "examples" / "learned_method.py"
     done = subprocess.run(

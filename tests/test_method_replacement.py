@@ -7,7 +7,7 @@ import pytest
 from keras_rk import Tableau, TableauError, with_method
 from keras_rk.layers import RKResidual, RKStack
 from keras_rk.models.inner_layers import method_layers
-from tests.keras_helpers import dense, normal, numpy
+from tests.keras_helpers import dense, normal, numpy, slow
 
 X = normal(5, 3)
 
@@ -87,12 +87,10 @@ def in_subclass(layer):
 AROUND = [
     sequential,
     functional,
-    in_nested_model,
-    in_time_distributed,
     in_residual,
     in_stack,
-    after_blocks,
     in_subclass,
+    *slow(in_nested_model, in_time_distributed, after_blocks),
 ]
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -52,17 +53,19 @@ def test_layers_are_loaded_when_they_are_touched():
     assert run("import keras_rk, sys; print('keras_rk.layers' in sys.modules)") == "False"
 
 
-STACK = """
-import keras
-from keras_rk.layers import RKStack
+STACK = dedent(  # indented: conftest.py takes this file for one that imports Keras otherwise
+    """
+    import keras
+    from keras_rk.layers import RKStack
 
-dense = {LAYER}
-stack = RKStack(dense, 3, after=keras.layers.BatchNormalization(), seed=1)
-stack.build((None, 4))
-model = keras.Sequential([keras.Input((4,)), stack])
-model.compile("sgd", "mse")
-model.fit(keras.ops.ones((2, 4)), keras.ops.ones((2, 4)), verbose=0)
-"""
+    dense = {LAYER}
+    stack = RKStack(dense, 3, after=keras.layers.BatchNormalization(), seed=1)
+    stack.build((None, 4))
+    model = keras.Sequential([keras.Input((4,)), stack])
+    model.compile("sgd", "mse")
+    model.fit(keras.ops.ones((2, 4)), keras.ops.ones((2, 4)), verbose=0)
+    """
+)
 
 
 @needs_keras
@@ -116,6 +119,7 @@ def test_what_needs_keras_says_so(name):
     assert "pip install keras" in run(code)
 
 
+@pytest.mark.slow
 @needs_keras
 @pytest.mark.parametrize("name", ["recalibrate", "with_method"])
 def test_functions_that_are_loaded_late_stay_functions(name):
@@ -124,7 +128,9 @@ def test_functions_that_are_loaded_late_stay_functions(name):
 
 
 @needs_keras
-@pytest.mark.parametrize("order", ["keras_rk, keras", "keras, keras_rk"])
+@pytest.mark.parametrize(
+    "order", ["keras_rk, keras", pytest.param("keras, keras_rk", marks=pytest.mark.slow)]
+)
 def test_layers_are_registered_in_either_import_order(order):
     code = (
         f"import {order}\nprint(keras.saving.get_registered_object('keras_rk>RKResidual').__name__)"
@@ -132,6 +138,7 @@ def test_layers_are_registered_in_either_import_order(order):
     assert run(code).endswith("RKResidual")
 
 
+@pytest.mark.slow
 @needs_keras
 @pytest.mark.skipif(backend() != "tensorflow", reason="tf.keras is TensorFlow's")
 def test_layers_are_registered_through_tf_keras():

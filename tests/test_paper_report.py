@@ -174,6 +174,7 @@ def test_the_best_step_size_is_named(tmp_path):
     assert "best mean: dt 1 in 9 of 9" in shortcut
 
 
+@pytest.mark.slow
 def test_the_report_of_a_whole_run_has_every_section_and_figure(tmp_path):
     found = folder_with(tmp_path / "results", falling("standard"), grid.EXPERIMENTS)
     report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")])
@@ -187,6 +188,7 @@ def test_the_report_of_a_whole_run_has_every_section_and_figure(tmp_path):
         assert len(list(csv.DictReader(file))) == 5 * len(found.networks)
 
 
+@pytest.mark.slow
 def test_a_partial_run_can_be_reported(tmp_path):
     folder_with(tmp_path / "results", falling("standard"), ("digits",))
     report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")])
@@ -198,6 +200,7 @@ def test_a_folder_without_networks_is_refused(tmp_path):
         report.main(["--results", str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_the_report_can_be_written_again_from_the_packed_records(tmp_path):
     folder_with(tmp_path / "results", falling("standard"), ("digits",))
     report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "one")])

@@ -12,11 +12,15 @@ import pytest
 
 from .conftest import has_backend
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CONTRIBUTING = README[README.index("## Contributing") : README.index("## Licence")]
+NAMED_FILES = sorted(set(re.findall(r"`((?:keras_rk|tests)/[a-z_0-9/.]+)`", CONTRIBUTING)))
 PRINTED = re.search(r"```text\n(ralston.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_backend(), reason="Keras or its backend is missing")
 def test_the_python_blocks_run_one_after_the_other():
     done = subprocess.run(
@@ -34,3 +38,39 @@ def test_the_python_blocks_run_one_after_the_other():
 @pytest.mark.parametrize("command", ["spirals", "tests"])
 def test_there_is_exactly_one_command_for_each_job(command):
     assert README.count(f"<!-- command: {command} -->\n```bash\n") == 1
+
+
+@pytest.mark.parametrize("path", NAMED_FILES)
+def test_files_that_contributors_are_sent_to_are_there(path):
+    assert len(NAMED_FILES) > 10
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize(
+    "file, name",
+    [
+        *(("keras_rk/loops/jax_loops.py", f) for f in ("is_compiling", "scan", "remat", "look")),
+        *(("keras_rk/layers/arguments.py", name) for name in ("STATES", "NOISES")),
+        *(("keras_rk/field/evaluations.py", name) for name in ("_seen", "_after")),
+        *(("keras_rk/field/evaluations.py", name) for name in ("StatePolicy", "Evaluations")),
+        ("keras_rk/__init__.py", "_WING"),
+        ("tests/conftest.py", "MODULES"),
+        *(("tests/keras_helpers.py", name) for name in ("MODES", "gradients", "slow")),
+        ("tests/test_saving.py", "WRITERS"),
+        ("tests/test_tableaux.py", "EXPECTED"),
+        (".ci/run", "exact_side"),
+    ],
+)
+def test_names_that_contributors_are_sent_to_are_there(file, name):
+    assert re.search(rf"`{name}(\(|`)", CONTRIBUTING)
+    if not (ROOT / file).exists():
+        pytest.skip("a source distribution has no CI")
+    defined = rf"^ *(def {name}\(|class {name}\b|{name} ?=)"
+    assert re.search(defined, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="a source distribution has no CI")
+@pytest.mark.parametrize("caller", [".ci/run", ".pre-commit-config.yaml"])
+def test_commits_wait_for_the_lint_of_ci(caller):
+    text = (ROOT / caller).read_text(encoding="utf-8")
+    assert re.search(r"^( +entry: )?\.ci/lint$", text, re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 
 from keras_rk import recalibrate
 from keras_rk.layers import RKResidual, RKStack
-from tests.keras_helpers import BACKEND, dense, normal, numpy
+from tests.keras_helpers import BACKEND, dense, normal, numpy, slow
 
 X = 2 * normal(24, 3) + 1
 
@@ -41,7 +41,7 @@ def difference(model, x=X):
     return np.max(np.abs(inference - training))
 
 
-@pytest.mark.parametrize("steps", [1, 3, 8])
+@pytest.mark.parametrize("steps", [1, 3, *slow(8)])
 @pytest.mark.parametrize("make", [residual, stack])
 def test_inference_repeats_training(make, steps):
     model = model_of(make(steps))
@@ -114,7 +114,7 @@ def expected(model):
     return moving, [np.mean(values, axis=0) for values in zip(*found, strict=True)]
 
 
-@pytest.mark.parametrize("data", [lambda: X, Pairs, generator, dataset])
+@pytest.mark.parametrize("data", [lambda: X, dataset, *slow(Pairs, generator)])
 @pytest.mark.parametrize("make", [residual, stack])
 def test_the_average_over_the_batches(make, data):
     model = model_of(make())

@@ -1,12 +1,14 @@
 """`remat` of the layers: the same values, states and gradients with less memory."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_rk.layers import RKResidual, RKStack
-from tests.keras_helpers import BACKEND, MODES, call_in, dense, gradients, normal, numpy
+from tests.keras_helpers import BACKEND, MODES, call_in, dense, gradients, normal, numpy, slow
 
 
 def plain():
@@ -39,10 +41,11 @@ SHAPES = {
 }
 
 
-def run(shape, f, remat, mode, **kwargs):
+@cache  # what is found without `remat` is compared with several
+def run(shape, remat, mode):
     """Gradients in training, and the state after one more call."""
     keras.utils.set_random_seed(1)
-    layer = SHAPES[shape](f(), remat=remat, **kwargs)
+    layer = SHAPES[shape](everything(), remat=remat)
     layer.build((None, 3))
     y = normal(8, 3)
 
@@ -57,9 +60,11 @@ def run(shape, f, remat, mode, **kwargs):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("remat", ["step", "stage"])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", ["stack", *slow("one step", "many steps", "stack of steps", "stack with after")]
+)
 def test_gradients_and_state_are_those_without(shape, remat, mode):
-    expected, ours = (run(shape, everything, r, mode) for r in (None, remat))
+    expected, ours = (run(shape, r, mode) for r in (None, remat))
     for one, other in zip(ours[0], expected[0], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     for one, other in zip(ours[1], expected[1], strict=True):
@@ -86,42 +91,50 @@ def test_dropout_without_a_seed_drops_the_same_in_both_passes(shape, remat):
     assert (dy * numpy(y)).sum() == pytest.approx(2 * float(numpy(values[-1])), rel=1e-3)
 
 
+@cache
+def losses_of_fit(shape, remat):
+    keras.utils.set_random_seed(1)
+    layer = SHAPES[shape](normalized(), remat=remat)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    history = model.fit(normal(16, 3), normal(16, 3, seed=1), epochs=3, verbose=0)
+    return history.history["loss"]
+
+
 @pytest.mark.parametrize("remat", ["step", "stage"])
-@pytest.mark.parametrize("shape", ["one step", "many steps", "stack"])
+@pytest.mark.parametrize("shape", ["stack", *slow("one step", "many steps")])
 def test_fit(shape, remat):
-    losses = []
-    for r in (None, remat):
-        keras.utils.set_random_seed(1)
-        layer = SHAPES[shape](normalized(), remat=r)
-        model = keras.Sequential([keras.Input((3,)), layer])
-        model.compile(keras.optimizers.SGD(0.01), "mse")
-        history = model.fit(normal(16, 3), normal(16, 3, seed=1), epochs=3, verbose=0)
-        losses.append(history.history["loss"])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    np.testing.assert_allclose(losses_of_fit(shape, None), losses_of_fit(shape, remat), rtol=1e-4)
 
 
-@pytest.mark.parametrize("learned", ["trainable_dt", "trainable_tableau", "error_estimate"])
+ESTIMATED = {
+    "one step": lambda f, **k: RKResidual(f, "bogacki_shampine32", dt=1, **k),
+    "many steps": lambda f, **k: RKResidual(f, "bogacki_shampine32", 0.2, 20, **k),
+    "stack": lambda f, **k: RKStack(f, 3, "bogacki_shampine32", 1, seed=1, **k),
+}
+LEARNED = {
+    "trainable_dt": (SHAPES, {"trainable_dt": True}),
+    "trainable_tableau": (SHAPES, {"trainable_tableau": True}),
+    "error_estimate": (ESTIMATED, {"error_weight": 1.0}),
+}
+
+
+@cache
+def gradients_with(learned, shape, remat):
+    shapes, arguments = LEARNED[learned]
+    keras.utils.set_random_seed(1)
+    layer = shapes[shape](plain(), remat=remat, **arguments)
+    layer.build((None, 3))
+    loss = lambda y: ops.sum(layer(y) ** 2) + sum(layer.losses)  # noqa: E731
+    return gradients(loss, layer, normal(8, 3), MODES[-1])
+
+
+@pytest.mark.parametrize("learned", LEARNED)
 @pytest.mark.parametrize("remat", ["step", "stage"])
-@pytest.mark.parametrize("shape", ["one step", "many steps", "stack"])
+@pytest.mark.parametrize("shape", ["stack", *slow("one step", "many steps")])
 def test_with_learned_methods(shape, remat, learned):
-    if learned == "error_estimate":
-        arguments = {"error_weight": 1.0}
-        make = {
-            "one step": lambda f, **k: RKResidual(f, "bogacki_shampine32", dt=1, **k),
-            "many steps": lambda f, **k: RKResidual(f, "bogacki_shampine32", 0.2, 20, **k),
-            "stack": lambda f, **k: RKStack(f, 3, "bogacki_shampine32", 1, seed=1, **k),
-        }[shape]
-    else:
-        arguments, make = {learned: True}, SHAPES[shape]
-
-    def found(remat):
-        keras.utils.set_random_seed(1)
-        layer = make(plain(), remat=remat, **arguments)
-        layer.build((None, 3))
-        loss = lambda y: ops.sum(layer(y) ** 2) + sum(layer.losses)  # noqa: E731
-        return gradients(loss, layer, normal(8, 3), MODES[-1])
-
-    for one, other in zip(found(remat), found(None), strict=True):
+    found, expected = (gradients_with(learned, shape, r) for r in (remat, None))
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 

@@ -53,7 +53,7 @@ MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
         ({"after": lambda: 3}, ValueError, "given as `after` must return a Keras layer"),
         ({"unknown": 1}, ValueError, "unknown"),
     ],
-    ids=lambda value: str(value) if isinstance(value, dict) else "",
+    ids=lambda value: re.sub(r" at 0x\w+", "", str(value)) if isinstance(value, dict) else "",
 )
 def test_refused_at_construction(arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):

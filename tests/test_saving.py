@@ -16,7 +16,7 @@ import pytest
 
 import keras_rk
 from keras_rk.layers import RKResidual
-from tests.keras_helpers import dense, normal, numpy
+from tests.keras_helpers import dense, normal, numpy, slow
 from tests.saved_models import IRRATIONAL, MODELS, inputs
 
 WRITERS = ("tensorflow", "jax", "torch")
@@ -67,7 +67,7 @@ class _Finished:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["tensorflow", *slow("jax", "torch")])
 def test_loads_with_equal_outputs(saved, writer, name):
     folder = saved(writer)
     model = keras.models.load_model(folder / f"{name}.keras")
@@ -77,7 +77,7 @@ def test_loads_with_equal_outputs(saved, writer, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["tensorflow", *slow("jax", "torch")])
 def test_weights_load_with_equal_outputs(saved, writer, name):
     folder = saved(writer)
     model = MODELS[name]()
@@ -87,7 +87,7 @@ def test_weights_load_with_equal_outputs(saved, writer, name):
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["tensorflow", *slow("jax", "torch")])
 def test_loaded_coefficients_are_exact(saved, writer):
     model = keras.models.load_model(saved(writer) / "custom.keras")
     (layer,) = model.layers
@@ -95,7 +95,7 @@ def test_loaded_coefficients_are_exact(saved, writer):
     assert layer.dt == -0.1
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["tensorflow", *slow("jax", "torch")])
 def test_loaded_step_sizes_of_blocks_are_exact(saved, writer):
     (stack,) = keras.models.load_model(saved(writer) / "stacked.keras").layers
     assert stack.dt == (0.5, "1/3", -1)

@@ -19,6 +19,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.keras_helpers import slow
+
 pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).parents[1]
@@ -160,7 +162,7 @@ def one_layer_after_another(network, weights):
     return model
 
 
-@pytest.mark.parametrize("network", ["standard", "residual"])
+@pytest.mark.parametrize("network", [*slow("standard"), "residual"])
 def test_standard_and_residual_networks_are_plain_keras_layers(network):
     model = built(network)
     plain = one_layer_after_another(network, model.get_weights())
@@ -247,6 +249,7 @@ def test_interrupted_it_keeps_what_is_finished_and_says_so(finished, trained):
     assert "The same command goes on from there." in printed
 
 
+@pytest.mark.slow
 def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
     expected = record(finished, "euler")
     (finished / "networks" / "euler.json").unlink()
@@ -256,6 +259,7 @@ def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
     assert record(finished, "euler") == expected
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_from_the_finished_networks(tmp_path):
     """`--backend` decides, whatever the environment says."""
     program = [sys.executable, str(ROOT / "examples" / "spirals.py"), "--backend", BACKEND]

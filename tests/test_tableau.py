@@ -226,7 +226,9 @@ class Stubborn:
 
 
 @pytest.mark.parametrize(
-    "A", [np.ndarray, Stubborn(), np.array([["2020-01-01"]], "datetime64[ns]")], ids=repr
+    "A",
+    [np.ndarray, Stubborn(), np.array([["2020-01-01"]], "datetime64[ns]")],
+    ids=["type", "stubborn", "dates"],
 )
 def test_objects_that_only_look_like_arrays(A):
     with pytest.raises(TableauError, match="sequence"):
