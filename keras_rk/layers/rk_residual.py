@@ -13,6 +13,7 @@ from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.arguments import step_size, vector_field_layer
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
+from keras_rk.layers.sharing import check_not_shared
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -179,6 +180,10 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     @property
     def length(self) -> int:
         return self.steps
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        check_not_shared(self, inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         self.build_field(self.layer, input_shape)
