@@ -11,6 +11,7 @@ from keras_rk import loops
 from keras_rk.field.copies import copy_of
 from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.arguments import step_size, vector_field_layer
+from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
 from keras_rk.layers.sharing import check_not_shared
@@ -171,6 +172,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         **kwargs: Any,
     ) -> None:
         options = given_options(locals())
+        check_keywords(RKResidual, kwargs)
         layer = vector_field_layer(layer, type(self).__name__)
         given, exact_dt = step_size(dt)
         super().__init__(layer, tableau, [exact_dt], None, options, layer=layer, **kwargs)

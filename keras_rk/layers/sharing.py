@@ -52,16 +52,21 @@ def _clashes(
 
 
 def _layers_before(y: Any) -> Iterator[keras.layers.Layer]:
-    """The layers of a functional graph that lead to a tensor, the last ones first."""
+    """The layers of a functional graph that lead to a tensor, the last ones first.
+
+    Keras has no public way to go back from a tensor. (`keras.utils.get_source_inputs` goes back
+    along each path, of which there are 2^n after n skip connections, and returns none of the
+    layers.)
+    """
     waiting, seen = [y], set()
     while waiting:
-        tensor = waiting.pop(0)
-        history = getattr(tensor, "_keras_history", None)
-        operation = None if history is None else history.operation
-        if operation is None or id(operation) in seen:
+        history = getattr(waiting.pop(0), "_keras_history", None)
+        if history is None or history.operation is None:
             continue
-        seen.add(id(operation))
-        if isinstance(operation, keras.layers.Layer):
-            yield operation
-        if not isinstance(operation, keras.layers.InputLayer):
-            waiting += keras.tree.flatten(operation.input)
+        node = history.operation._inbound_nodes[history.node_index]
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(history.operation, keras.layers.Layer):
+            yield history.operation
+        waiting += node.input_tensors

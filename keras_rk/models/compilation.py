@@ -106,12 +106,12 @@ def _fresh(value: Any) -> Any:
     return value
 
 
-def _public_class(optimizer: type) -> type:
+def _public_class(optimizer: Any) -> Any:
     """The class that users name, for one of Keras's optimizers.
 
     Keras 3.15 makes an object of a subclass for PyTorch, saves that class, and loads it on other
     backends, where it cannot train. The public class makes what the present backend needs.
     """
-    public = getattr(keras.optimizers, optimizer.__name__, None)
-    of_keras = public is not None and optimizer.__module__.startswith("keras.")
-    return public if of_keras and issubclass(optimizer, public) else optimizer
+    public: Any = getattr(keras.optimizers, optimizer.__name__, optimizer)
+    of_keras = optimizer.__module__.startswith("keras.") and issubclass(optimizer, public)
+    return public if of_keras else optimizer
