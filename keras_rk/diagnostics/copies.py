@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_rk.field.copies import made_from
+from keras_rk.models.compilation import run_alike
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.method_replacement import method_configurations, model_configuration
 
@@ -22,4 +23,6 @@ def made_again(model: keras.Model, change: Callable[[dict[str, Any]], None]) -> 
     config = model_configuration(model)
     for entry in method_configurations(config, classes):
         change(entry)
-    return made_from(config, classes)
+    new = made_from(config, classes)
+    run_alike(model, new)
+    return new

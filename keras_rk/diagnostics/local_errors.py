@@ -17,7 +17,7 @@ from keras_rk.diagnostics.plots import blocks
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, table
 from keras_rk.layers.method_layer import MethodLayer
-from keras_rk.models.method_replacement import with_method
+from keras_rk.models.method_replacement import copy_with_method
 from keras_rk.models.summing_pass import SummingPass
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.tableaux.as_tableau import as_tableau
@@ -122,7 +122,7 @@ def local_error(
     layers = outermost_layers(model)
     pair = None if tableau is None else as_tableau(tableau)
     _check_pairs(layers, pair)
-    copy = with_errors(model if pair is None else with_method(model, pair))
+    copy = with_errors(model if pair is None else copy_with_method(model, pair))
     measured = outermost_layers(copy)
     run = _Pass(copy, measured)
     run.predict(data, batch_size=batch_size, verbose=verbose)

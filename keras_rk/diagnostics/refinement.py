@@ -13,7 +13,7 @@ from keras_rk.diagnostics.copies import made_again
 from keras_rk.layers import RKStack
 from keras_rk.layers.arguments import block_step_sizes
 from keras_rk.models.inner_layers import method_layers, numbers
-from keras_rk.models.method_replacement import divided, with_method
+from keras_rk.models.method_replacement import copy_with_method, divided
 
 
 def refined(model: keras.Model, tableau: Any, substeps: int, weights: str) -> keras.Model:
@@ -25,13 +25,13 @@ def refined(model: keras.Model, tableau: Any, substeps: int, weights: str) -> ke
             keeps its own for all of its substeps. `"interpolated"`: see `interpolated`.
     """
     if weights == "piecewise_constant":
-        return with_method(model, tableau, substeps=substeps)
+        return copy_with_method(model, tableau, substeps=substeps)
     single = [x.name for x in method_layers(model) if not isinstance(x, RKStack)]
-    new = with_method(model, tableau)
+    new = copy_with_method(model, tableau)
     if substeps == 1:
         return new
     if single:
-        new = with_method(new, substeps=substeps, blocks=single)
+        new = copy_with_method(new, substeps=substeps, blocks=single)
     return interpolated(new, substeps)
 
 

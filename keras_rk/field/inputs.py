@@ -12,6 +12,8 @@ from keras_rk.loops.common import is_tensor, symbolic
 
 TIME = "t"  # the argument of f that stands for the time
 NOT_FOR_BUILD = ("mask", "inputs_mask", "training")
+MULTI_HEADED = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+OF_A_LIST = (keras.layers.Attention, keras.layers.AdditiveAttention)
 
 
 class FurtherInputs:
@@ -107,6 +109,23 @@ _ONE_TENSOR = (
 )
 
 
+def check_held_still(
+    layer: keras.layers.Layer, y: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Refuses self-attention that is called with y as its own context, which stands still."""
+    if isinstance(layer, MULTI_HEADED) and any(
+        x is y for x in keras.tree.flatten((tuple(args), dict(kwargs)))
+    ):
+        raise ValueError(
+            "Further arguments of f are constant over the stages: keys and values would be held at "
+            "y as the call begins, while the queries move on. For attention of each stage to "
+            "itself, make it a layer of one input: `y = keras.Input(shape); f = keras.Model(y, "
+            "attention(y, y))`. To hold them on purpose, pass a tensor of their own: `layer(y, "
+            f"keras.ops.copy(y))`. Received: y twice for layer {layer.name!r} of type "
+            f"{type(layer).__name__}."
+        )
+
+
 def check_call(layer: keras.layers.Layer, y: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     """Refuses further inputs that f has no place for; `mask` and `training` are not among them."""
     names = input_names(layer)
@@ -114,6 +133,13 @@ def check_call(layer: keras.layers.Layer, y: Any, args: tuple, kwargs: dict[str,
         raise TypeError(
             f"The layer itself gives f its time `{TIME}`, which begins with `t0`. "
             f"Received: an argument {TIME!r} for layer {layer.name!r}."
+        )
+    if isinstance(layer, OF_A_LIST):
+        raise TypeError(
+            f"A layer of type {type(layer).__name__} takes a list of tensors, and f takes y: make "
+            "it a layer of one input, `y = keras.Input(shape); f = keras.Model(y, attention([y, "
+            "y]))`, or of several, `keras.Model([y, context], attention([y, context]))`. "
+            f"Received: layer {layer.name!r}."
         )
     unknown = [key for key in kwargs if key not in names and is_tensor(kwargs[key])]
     if names and unknown:  # Keras would ignore them

@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from keras_rk import loops
+from keras_rk.field.advice import advice_on_outputs, advice_on_shape
 from keras_rk.field.copies import layers_inside
 from keras_rk.field.inputs import evaluate, is_tensor, takes_time
 
@@ -299,8 +300,8 @@ def check_same_shape(
     ):
         return
     raise ValueError(
-        f"{called} must return the shape that it is given, that of y in y + dt * f(y). Where "
-        "shapes change, put a projection before it: "
+        f"{called} must return the shape that it is given, that of y in y + dt * f(y). "
+        f"{advice_on_shape(layer, before, after)}Where shapes change, put a projection before it: "
         "`keras.Sequential([projection, RKResidual(f)])`. "
         f"Received: input shape {tuple(before)}, output shape {tuple(after)} "
         f"(layer {layer.name!r} of type {type(layer).__name__})."
@@ -311,7 +312,7 @@ def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f
     """Refuses what a layer returns for y unless it is shaped like y."""
     if not isinstance(k, keras.KerasTensor):
         raise ValueError(
-            f"{called} must return one tensor, shaped like y. "
+            f"{called} must return one tensor, shaped like y. {advice_on_outputs(layer)}"
             f"Received: {k} from layer {layer.name!r}."
         )
     check_same_shape(layer, y.shape, k.shape, called)

@@ -14,6 +14,7 @@ from keras import ops
 from keras_rk import tableaux
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
+from keras_rk.layers.hints import instead_of_a_layer, is_method
 from keras_rk.numbers.coefficients import exact, is_float, is_symbolic, to_text, whole_number
 from keras_rk.proof.checker import CheckReport, prove
 from keras_rk.proof.order_conditions import Residuals
@@ -32,9 +33,8 @@ def vector_field_layer(layer: Any, owner: str) -> keras.layers.Layer:
     if isinstance(layer, keras.layers.Layer):
         return layer
     raise ValueError(
-        f"`layer` of {owner} must be a Keras layer or model, which is f in y' = f(y); a function "
-        f"can be wrapped in `keras.layers.Lambda`. Received: {layer!r} "
-        f"(of type {type(layer).__name__})."
+        f"`layer` of {owner} must be a Keras layer or model, which is f in y' = f(y). "
+        f"{instead_of_a_layer(layer)}Received: {layer!r} (of type {type(layer).__name__})."
     )
 
 
@@ -137,6 +137,17 @@ def _called(tableau: Tableau) -> str:
 
 def step_size(dt: Any) -> tuple[Any, Any]:
     """`dt` as it goes into a config (int, float or exact text), and its exact value."""
+    if isinstance(dt, (list, tuple)) or len(getattr(dt, "shape", ())):
+        raise ValueError(
+            "`dt` must be one number, the size of all steps; a list with one for each block is for "
+            f"`RKStack(layer, depth, tableau, dt)`. Received: dt={dt!r}."
+        )
+    is_word = isinstance(dt, str) and dt.isidentifier()
+    if is_word or callable(dt) or isinstance(dt, keras.Variable):
+        raise ValueError(
+            "`dt` must be a finite number other than zero; `trainable_dt=True` learns the size of "
+            f"the steps, beginning with `dt`. Received: dt={dt!r}."
+        )
     given, value = _number("`dt` must be a finite number other than zero.", "dt", dt)
     if value == 0:
         raise ValueError(f"`dt` must be a finite number other than zero. Received: dt={dt!r}.")
@@ -205,6 +216,26 @@ def penalty_on_order(value: Any) -> tuple[int, float] | None:
             f"Received: order_penalty={value!r}."
         )
     return order, loss_weight("order_penalty[1]", value[1])
+
+
+def number_of_blocks(depth: Any) -> int:
+    """`depth` as an int of at least one."""
+    if is_method(depth):
+        raise ValueError(
+            "`depth`, the number of blocks, comes before the tableau: "
+            f"`RKStack(layer, depth, tableau)`. Received: depth={depth!r}."
+        )
+    return positive_integer("depth", depth)
+
+
+def number_of_steps(steps: Any) -> int:
+    """`steps` as an int of at least one."""
+    if is_real(steps) and steps % 1 != 0:  # nor is NaN a whole number
+        raise ValueError(
+            "`steps` must be an integer of at least 1; `dt` is the size of a step. "
+            f"Received: steps={steps!r} (of type {type(steps).__name__})."
+        )
+    return positive_integer("steps", steps)
 
 
 def block_step_sizes(dt: Any, depth: int) -> tuple[Any, list]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_rk.field.copies import classes_inside, made_from
 from keras_rk.field.plain_layers import arguments_of, made_again, of_one_kind
+from keras_rk.layers.hints import instead_of_a_layer
 
 
 class BlockMaker:
@@ -61,6 +62,8 @@ class BlockMaker:
         if isinstance(layer, keras.layers.Layer):
             return layer
         raise ValueError(
+            "A function makes the layer of a block, `lambda block: Dense(8)`; f itself as a "
+            "function is a layer as `keras.layers.Lambda(f)`. "
             f"A factory given as `{self.argument}` must return a Keras layer. "
             f"Received: {layer!r} (of type {type(layer).__name__}) for block {block}."
         )
@@ -105,8 +108,8 @@ def _factory(source: Any, argument: str) -> Callable[[int], Any]:
     if not callable(source) or isinstance(source, type):
         raise ValueError(
             f"`{argument}` of RKStack must be a Keras layer or model, or a function that makes the "
-            f"layer of a block: `lambda block: Dense(8)`. Received: {source!r} "
-            f"(of type {type(source).__name__})."
+            f"layer of a block: `lambda block: Dense(8)`. {instead_of_a_layer(source)}"
+            f"Received: {source!r} (of type {type(source).__name__})."
         )
     try:
         inspect.signature(source).bind()

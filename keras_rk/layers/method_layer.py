@@ -16,6 +16,7 @@ from keras_rk.field.inputs import (
     TIME,
     FurtherInputs,
     check_call,
+    check_held_still,
     check_one_shape,
     check_one_tensor,
     evaluate,
@@ -189,6 +190,7 @@ class MethodLayer(keras.layers.Layer):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         check_one_tensor(inputs)
         if not self.built:  # Keras tells `build` the first shape only; f may need the others
+            check_held_still(self.layer, inputs, args, kwargs)
             constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
             self._further_inputs = FurtherInputs(args, constant)
         return super().__call__(inputs, *args, **kwargs)

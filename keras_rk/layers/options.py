@@ -14,6 +14,7 @@ from keras_rk.layers.arguments import (
     REQUIREMENTS,
     STATES,
     loss_weight,
+    number_of_steps,
     one_of,
     penalty_on_order,
     positive_integer,
@@ -29,7 +30,7 @@ def _unless_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 # Each argument, and what makes of a user's value the one that is kept, or refuses it.
 OPTIONS: dict[str, Callable[[Any], Any]] = {
-    "steps": partial(positive_integer, "steps"),
+    "steps": number_of_steps,
     "order": _unless_none(partial(positive_integer, "order")),
     "require": lambda value: one_of("require", value, REQUIREMENTS),
     "state": lambda value: one_of("state", value, STATES),

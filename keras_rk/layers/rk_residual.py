@@ -11,8 +11,10 @@ from keras_rk import loops
 from keras_rk.field.copies import copy_of
 from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.arguments import step_size, vector_field_layer
+from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
+from keras_rk.layers.sharing import check_not_shared
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -170,6 +172,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         **kwargs: Any,
     ) -> None:
         options = given_options(locals())
+        check_keywords(RKResidual, kwargs)
         layer = vector_field_layer(layer, type(self).__name__)
         given, exact_dt = step_size(dt)
         super().__init__(layer, tableau, [exact_dt], None, options, layer=layer, **kwargs)
@@ -179,6 +182,10 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     @property
     def length(self) -> int:
         return self.steps
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        check_not_shared(self, inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         self.build_field(self.layer, input_shape)

@@ -11,9 +11,10 @@ import keras
 from keras_rk import loops
 from keras_rk.field.inputs import evaluate
 from keras_rk.field.vector_field import check_derivative
-from keras_rk.layers.arguments import block_step_sizes, positive_integer, random_seed
+from keras_rk.layers.arguments import block_step_sizes, number_of_blocks, random_seed
 from keras_rk.layers.block_loop import BlockLoop, parts_of_a_call
 from keras_rk.layers.blocks import BlockMaker, derived_seed
+from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
 from keras_rk.layers.stacked_layer import StackedLayer
@@ -158,7 +159,8 @@ class RKStack(MethodLayer):
         **kwargs: Any,
     ) -> None:
         options = given_options(locals())
-        depth = positive_integer("depth", depth)
+        check_keywords(RKStack, kwargs)
+        depth = number_of_blocks(depth)
         given, exact_dts = block_step_sizes(dt, depth)
         seed = random_seed(seed)
         stacked = StackedLayer(BlockMaker(layer, seed, "layer"))

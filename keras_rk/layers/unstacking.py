@@ -126,6 +126,11 @@ def _check_starts(stack: MethodLayer, layers: Sequence[RKResidual]) -> None:
 
 def _split_blocks(layers: Any, after: Any) -> tuple[list, list | None]:
     """The layers of the blocks and those after each, checked to be as many."""
+    if isinstance(layers, keras.layers.Layer):
+        raise ValueError(
+            "RKStack.from_layers needs a list of at least one Keras layer; `model.layers` is one. "
+            f"Received: layer {layers.name!r} of type {type(layers).__name__}."
+        )
     layers = list(layers)
     if not layers or not all(isinstance(layer, keras.layers.Layer) for layer in layers):
         kinds = [type(layer).__name__ for layer in layers]

@@ -13,6 +13,7 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.field.copies import made_from
 from keras_rk.layers.arguments import block_step_sizes, positive_integer, step_size
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.compilation import compile_alike, not_compiled, run_alike
 from keras_rk.models.inner_layers import inner_layers, method_layers
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.numbers.coefficients import exact, is_float, to_text
@@ -53,7 +54,8 @@ def with_method(
     True
 
     The model is made again from its configuration, with the same names and with weights of its own;
-    the given one stays as it is. The result is not compiled.
+    the given one stays as it is. The copy is compiled as the model is, with a new optimizer of the
+    same configuration; where that cannot be, a warning says so.
 
     What is left of the other arguments of a layer:
         `order` is dropped with another tableau, which has its own claim; what `require` demands
@@ -90,6 +92,19 @@ def with_method(
             "with_method needs a Keras model, or a layer. "
             f"Received: {model!r} (of type {type(model).__name__})."
         )
+    new = copy_with_method(model, tableau, dt, substeps, blocks)
+    compile_alike(model, new)
+    return new
+
+
+def copy_with_method(
+    model: keras.layers.Layer,
+    tableau: Any = None,
+    dt: Any = None,
+    substeps: int | None = None,
+    blocks: Any = None,
+) -> keras.layers.Layer:
+    """What `with_method` returns, not compiled, for a copy that only predicts."""
     tableau = None if tableau is None else as_tableau(tableau)
     change = _Change(tableau, dt, positive_integer("substeps", 1 if substeps is None else substeps))
     classes = {type(layer).__name__: type(layer) for layer in inner_layers(model, templates=True)}
@@ -106,6 +121,7 @@ def with_method(
             change.apply(entry)
     new = made_from(config, classes)
     WeightTransfer(names, change.dropped)(model, new)
+    run_alike(model, new)
     return new
 
 
@@ -169,7 +185,8 @@ def _has_choice(tableau: Tableau) -> bool:
 def model_configuration(model: keras.layers.Layer) -> dict[str, Any]:
     """What Keras makes the model from, without how it was compiled."""
     try:
-        config = deepcopy(keras.saving.serialize_keras_object(model))
+        with not_compiled(model):
+            return deepcopy(keras.saving.serialize_keras_object(model))
     except Exception as error:
         raise ValueError(
             "with_method makes a model again from its configuration, so its class, and those of "
@@ -178,15 +195,6 @@ def model_configuration(model: keras.layers.Layer) -> dict[str, Any]:
             f"Received: model {model.name!r} of type {type(model).__name__}; its configuration "
             f"failed with {type(error).__name__}: {error}"
         ) from error
-    _forget_compilation(config)
-    return config
-
-
-def _forget_compilation(config: Any) -> None:
-    if isinstance(config, dict):
-        config.pop("compile_config", None)
-    for value in _values(config):
-        _forget_compilation(value)
 
 
 def method_configurations(config: Any, classes: dict[str, type]) -> Iterator[dict[str, Any]]:

@@ -142,7 +142,6 @@ class _Pass(SummingPass):
         )
         self._last = _Momentum(model, 0.0)
         self._count, self._add = _Momentum(model, _Counting(GROWTH)), _Momentum(model, _Adding(1))
-        self.run_eagerly = getattr(model, "run_eagerly", False)
 
     def call(self, inputs: Any) -> Any:
         before = [loops.value(variable, written=True) for variable in self._variables()]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk.models.compilation import run_alike
 from keras_rk.models.inner_layers import numbers
 
 
@@ -28,6 +29,7 @@ class SummingPass(keras.Model):
     ) -> None:
         super().__init__(autocast=False, name="summing_pass")
         self.inner = model
+        run_alike(model, self)
         self._purpose = purpose
         self._variables = lambda: variables  # not to be tracked: they belong to the model
         self._sums = [self._number(variable.shape) for variable in variables]

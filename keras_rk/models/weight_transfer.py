@@ -135,6 +135,14 @@ def _pairs(
             f"{[layer.name for layer in theirs]} now, of which {unbuilt or 'none'} are not built "
             f"(model {old.name!r})."
         )
+    counts = [len(_weighted_layers(model)) for model in (old, new)]
+    if counts[0] != counts[1]:
+        raise ValueError(
+            "A layer that the model calls and that is also inside a wrapper, or inside a nested "
+            "model, becomes two when the model is made again from its configuration: give each "
+            f"place a layer of its own. Received: model {old.name!r}, which has {counts[0]} layers "
+            f"with weights, and {counts[1]} when made again."
+        )
     return list(zip(ours, theirs, strict=True))
 
 

@@ -31,6 +31,10 @@ def as_tableau(tableau: Any) -> Tableau:
         return Tableau.from_file(tableau)
     if isinstance(tableau, Mapping):
         return Tableau.from_dict(tableau)
+    if isinstance(tableau, tuple | list) and any(isinstance(x, Tableau | str) for x in tableau):
+        raise TableauError(
+            f"One tableau is needed here, not several of them. Received: {shown(tableau)}."
+        )
     if isinstance(tableau, tuple | list) and len(tableau) in (2, 3) and not _is_rows(tableau):
         return Tableau(*tableau)
     raise TableauError(

@@ -1,0 +1,72 @@
+"""One f in two layers of a model, which Keras cannot load back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_rk.field.copies import layers_inside
+
+
+def check_not_shared(owner: keras.layers.Layer, y: Any) -> None:
+    """Refuses an f that a layer before this one has inside as well.
+
+    Keras 3.15 writes the configuration of a shared layer at each of its places, and marks them as
+    one only where the first is still being written when the second is reached: f itself in the
+    model, and in a wrapper after that, loads; f in two wrappers does not.
+
+    Args:
+        owner: the wrapper of f, about to be called.
+        y: what it is called with; nothing is refused unless it belongs to a functional model.
+    """
+    if not any(inner.weights for inner in layers_inside(owner.layer)):
+        return  # f is new: no layer before this one has called it
+    before = list(_layers_before(y))
+    if any(layer is owner for layer in before):
+        return  # one wrapper called twice is written once
+    for shared, holder in _clashes(owner.layer, before[::-1]):
+        raise ValueError(
+            "Keras cannot load a layer back that two wrappers share: the model would train and "
+            "save, and `load_model` would fail. Give each wrapper a layer of its own "
+            "(`type(f).from_config(f.get_config())` makes one like f), or share the weights by "
+            f"calling one {type(owner).__name__} twice: `block(block(y))`. Received: layer "
+            f"{shared.name!r} of type {type(shared).__name__}, which is inside {holder.name!r} "
+            f"and {owner.name!r}."
+        )
+
+
+def _clashes(
+    layer: keras.layers.Layer, before: Sequence[keras.layers.Layer]
+) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """The layers in `layer` that cannot be loaded back, each with the first that holds it."""
+    for holder in before:
+        if holder is layer:
+            return
+        if layer.weights and any(inner is layer for inner in layers_inside(holder)):
+            yield layer, holder
+            return
+    for inner in layers_inside(layer)[1:]:
+        yield from _clashes(inner, before)
+
+
+def _layers_before(y: Any) -> Iterator[keras.layers.Layer]:
+    """The layers of a functional graph that lead to a tensor, the last ones first.
+
+    Keras has no public way to go back from a tensor. (`keras.utils.get_source_inputs` goes back
+    along each path, of which there are 2^n after n skip connections, and returns none of the
+    layers.)
+    """
+    waiting, seen = [y], set()
+    while waiting:
+        history = getattr(waiting.pop(0), "_keras_history", None)
+        if history is None or history.operation is None:
+            continue
+        node = history.operation._inbound_nodes[history.node_index]
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(history.operation, keras.layers.Layer):
+            yield history.operation
+        waiting += node.input_tensors
