@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from timing import environment, progress, table
@@ -123,7 +123,9 @@ def attending(k: Any, attention: Any) -> Any:
 class Pair:
     """A stack and its blocks as single layers, each in a compiled model."""
 
-    def __init__(self, name: str, depth: int, method: str) -> None:
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        depth, method = options.depth, options.method
+        self.clock = process_time if options.clock == "cpu" else perf_counter
         import keras
         import numpy as np
         from keras_rk.layers import RKStack
@@ -148,9 +150,9 @@ class Pair:
         import numpy as np
 
         x, y = (np.concatenate([part] * steps) for part in self.data)
-        start = perf_counter()
+        start = self.clock()
         history = self.models[kind].fit(x, y, BATCH, verbose=0, shuffle=False)
-        seconds = (perf_counter() - start) / steps
+        seconds = (self.clock() - start) / steps
         self.loss = history.history["loss"][0]
         return seconds
 
@@ -178,9 +180,7 @@ class Pair:
 
 def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
     try:
-        return Pair(name, options.depth, options.method).measure(
-            options.rounds, options.sample_seconds
-        )
+        return Pair(name, options).measure(options.rounds, options.sample_seconds)
     except Exception as error:  # a layer that a backend does not run: the others go on
         return {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"}
 
@@ -188,7 +188,7 @@ def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
 def earlier(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """The same with another version of the package, in a process of its own."""
     command = [sys.executable, __file__, "--only", name, "--json", "-"]
-    for option in ("depth", "method", "rounds", "sample_seconds"):
+    for option in ("clock", "depth", "method", "rounds", "sample_seconds"):
         command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
     path = os.pathsep.join([str(Path(options.before).resolve()), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -221,6 +221,9 @@ def main() -> None:
     parser.add_argument("--method", default="heun2")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--sample-seconds", type=float, default=0.3)
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: of all threads"
+    )
     parser.add_argument("--json", metavar="FILE", help="where to write all figures; - is stdout")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)

@@ -46,8 +46,9 @@ class Window(NamedTuple):
     groups: int
     precision: Any
 
-    def output_shape(self, x: tuple, w: tuple) -> tuple:
-        sizes = [
+    def sizes(self, x: tuple, w: tuple) -> list:
+        """Those of y in space."""
+        return [
             (dilated(n, e) + before + after - dilated(k, d)) // s + 1
             for n, k, s, (before, after), e, d in zip(
                 x[1:-1],
@@ -59,7 +60,6 @@ class Window(NamedTuple):
                 strict=True,
             )
         ]
-        return (x[0], *sizes, w[-1])
 
 
 def dilated(size: Any, dilation: int) -> Any:
@@ -100,8 +100,8 @@ def _rewritten_equation(equation: Any) -> Any:
     if not _gains(*inputs, equation.outvars[0].aval, equation.params):
         return equation
     # One equation stands for another: a call of a function that `jit` has traced.
-    convolution = jax.jit(partial(_convolution, params=equation.params))
-    (call,) = jax.make_jaxpr(convolution)(*inputs).eqns
+    call = jax.jit(partial(_convolution, params=equation.params))
+    (call,) = jax.make_jaxpr(call)(*inputs).eqns
     return equation.replace(primitive=call.primitive, params=call.params)
 
 
@@ -128,132 +128,152 @@ def _convolution(x: Any, w: Any, params: dict) -> Any:
         params["feature_group_count"],
         params["precision"],
     )
-    y = shifted_products(x, w, window) if is_depthwise(x, w, window) else plain(x, w, window)
+    y = _differentiable(x, w, window)
     return jnp.transpose(y, np.argsort((of_y[0], *of_y[2:], of_y[1])))
 
 
-# ------------------------------------------------------------------------ depthwise convolutions
-
-
-def is_depthwise(x: Any, w: Any, window: Window) -> bool:
-    """Whether a convolution is computed as shifted products."""
-    of_one_channel = window.groups == x.shape[-1] > 1
-    undilated = all(dilation == 1 for dilation in window.dilation_of_x)
-    return of_one_channel and undilated and max(w.shape[:-2]) <= SHIFTED
-
-
-def shifted_products(x: Any, w: Any, window: Window) -> Any:
-    *sizes, channels = window.output_shape(x.shape, w.shape)
-    sizes = sizes[1:]
-    edges = [(0, 0, 0), *((*edge, 0) for edge in window.padding), (0, 0, 0)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
-    if w.shape[-1] > x.shape[-1]:  # several outputs of each channel, one after another
-        x = jnp.repeat(x, w.shape[-1] // x.shape[-1], axis=-1)
-    y = 0
-    for place in itertools.product(*map(range, w.shape[:-2])):
-        begin = [k * d for k, d in zip(place, window.dilation, strict=True)]
-        end = [
-            b + (size - 1) * s + 1 for b, size, s in zip(begin, sizes, window.strides, strict=True)
-        ]
-        piece = lax.slice(
-            x, (0, *begin, 0), (x.shape[0], *end, channels), (1, *window.strides, 1)
-        )
-        y = y + piece * w[*place, 0]
-    return y
-
-
-# ------------------------------------------------------------------------------ all others
-
-
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
-def plain(x: Any, w: Any, window: Window) -> Any:
-    """A convolution NHWC, HWIO -> NHWC, whose derivatives are such convolutions."""
-    return _plain(x, w, **window._asdict())
+def _differentiable(x: Any, w: Any, window: Window) -> Any:
+    return _convolved(x, w, **window._asdict())
 
 
-@plain.defjvp
-def _plain_jvp(window: Window, primals: tuple, tangents: tuple) -> tuple:
+@_differentiable.defjvp
+def _derivative(window: Window, primals: tuple, tangents: tuple) -> tuple:
     (x, w), (dx, dw) = primals, tangents
-    return plain(x, w, window), bilinear.bind(dx, w, **window._asdict()) + bilinear.bind(
-        x, dw, **window._asdict()
-    )
+    dy = convolution.bind(dx, w, **window._asdict()) + convolution.bind(x, dw, **window._asdict())
+    return _differentiable(x, w, window), dy
 
 
-def _plain(x: Any, w: Any, **window: Any) -> Any:
+def _convolved(x: Any, w: Any, **window: Any) -> Any:
+    """A convolution NHWC, HWIO -> NHWC."""
     window = Window(**window)
+    if _is_depthwise(x.shape[-1], w.shape, window):
+        return _shifted_products(x, w, window)
     last = x.ndim - 1
     layout = (0, last, *range(1, last))
     return lax.conv_general_dilated(
         x,
         w,
-        window.strides,
-        window.padding,
-        window.dilation_of_x,
-        window.dilation,
-        lax.ConvDimensionNumbers(layout, (last, last - 1, *range(last - 1)), layout),
-        window.groups,
+        *window[:4],
+        dimension_numbers=lax.ConvDimensionNumbers(
+            layout, (last, last - 1, *range(last - 1)), layout
+        ),
+        feature_group_count=window.groups,
         precision=window.precision,
     )
+
+
+# ------------------------------------------------------------------------ depthwise convolutions
+
+
+def _is_depthwise(channels: int, w: tuple, window: Window) -> bool:
+    """Whether x or y has one channel a group, and the kernel is small."""
+    return window.groups in (channels, w[-1]) and window.groups > 1 and max(w[:-2]) <= SHIFTED
+
+
+def _padded(x: Any, window: Window) -> Any:
+    inner = [(*edge, d - 1) for edge, d in zip(window.padding, window.dilation_of_x, strict=True)]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *inner, (0, 0, 0)])
+
+
+def _shifted_products(x: Any, w: Any, window: Window) -> Any:
+    sizes = window.sizes(x.shape, w.shape)
+    x = _split(_padded(x, window), window.groups)  # ..., groups, channels of each
+    w = _split(w, window.groups)  # ..., channels of each in x, groups, channels of each in y
+    y = 0
+    for place in itertools.product(*map(range, w.shape[:-3])):
+        first = [k * d for k, d in zip(place, window.dilation, strict=True)]
+        last = [a + dilated(n, s) for a, n, s in zip(first, sizes, window.strides, strict=True)]
+        box = (0, *first, 0, 0), (x.shape[0], *last, *x.shape[-2:]), (1, *window.strides, 1, 1)
+        piece, factor = lax.slice(x, *box), w[place]
+        if x.shape[-1] == 1:
+            y = y + piece * factor[0]
+        else:
+            y = y + jnp.sum(piece * factor[..., 0].T, -1, keepdims=True)
+    return jnp.reshape(y, (*y.shape[:-2], -1))
+
+
+def _summed_products(x: Any, dy: Any, shape: tuple, window: Window) -> Any:
+    """The gradient of shifted products with respect to w of that shape."""
+    x = _split(_padded(x, window), window.groups)
+    dy = _split(dy, window.groups)
+    spans = [dilated(n, s) for n, s in zip(dy.shape[1:-2], window.strides, strict=True)]
+
+    def product(place: Any) -> Any:
+        first = [k * d for k, d in zip(place, window.dilation, strict=True)]
+        box = (x.shape[0], *spans, *x.shape[-2:])
+        piece = lax.dynamic_slice(x, (0, *first, 0, 0), box)
+        piece = lax.slice(piece, [0] * x.ndim, box, (1, *window.strides, 1, 1))
+        return jnp.sum(jnp.sum(piece * dy, 0), tuple(range(x.ndim - 3)))  # first vectors, then all
+
+    # Written out, the places of a kernel of 7 x 7 take XLA seconds to compile, and longer to run.
+    places = jnp.indices(shape[:-2], "int32").reshape(len(shape) - 2, -1)
+    products = lax.map(product, tuple(places))  # place, groups, channels of each
+    if x.shape[-1] > 1:
+        products = jnp.moveaxis(products, -1, -2)
+    return jnp.reshape(products, shape)
+
+
+# ------------------------------------------------------------------------------- derivatives
 
 
 def _for_x(dy: Any, x: Any, w: Any, **window: Any) -> Any:
     """The gradient with respect to x (of which there is the shape alone)."""
     window, sizes = Window(**window), x.aval.shape
     padding = []
-    zipped = zip(
-        sizes[1:-1], w.shape[:-2], dy.shape[1:-1], *window[:4], strict=True
-    )
+    zipped = zip(sizes[1:-1], w.shape[:-2], dy.shape[1:-1], *window[:4], strict=True)
     for n, k, m, s, (before, _), e, d in zipped:
         first = dilated(k, d) - 1 - before
         padding.append((first, dilated(n, e) + dilated(k, d) - 1 - dilated(m, s) - first))
     inner = tuple(range(w.ndim - 2))
-    w = _split(jnp.flip(w, inner), -1, window.groups)  # ..., C / groups, groups, O / groups
+    w = _split(jnp.flip(w, inner), window.groups)  # ..., C / groups, groups, O / groups
     w = jnp.transpose(w, (*inner, w.ndim - 1, w.ndim - 2, w.ndim - 3))
     w = jnp.reshape(w, (*w.shape[:-2], sizes[-1]))
     window = window._replace(
         strides=window.dilation_of_x, padding=tuple(padding), dilation_of_x=window.strides
     )
-    return bilinear.bind(dy, w, **window._asdict())
+    return convolution.bind(dy, w, **window._asdict())
 
 
 def _for_w(dy: Any, x: Any, w: Any, **window: Any) -> Any:
     """The gradient with respect to w (of which there is the shape alone)."""
     window, sizes = Window(**window), w.aval.shape
+    if _is_depthwise(x.shape[-1], sizes, window):
+        return _summed_products(x, dy, sizes, window)
     padding = []
     for n, k, m, s, (before, _), e, d in zip(
         x.shape[1:-1], sizes[:-2], dy.shape[1:-1], *window[:4], strict=True
     ):
         padding.append((before, dilated(m, s) - dilated(n, e) + dilated(k, d) - 1 - before))
     inner = tuple(range(1, x.ndim - 1))
-    x = _split(x, -1, window.groups)  # N, ..., groups, C / groups
+    x = _split(x, window.groups)  # N, ..., groups, C / groups
     x = jnp.transpose(x, (x.ndim - 1, *inner, x.ndim - 2, 0))
     x = jnp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
     dy = jnp.moveaxis(dy, 0, -2)
     window = window._replace(
         strides=window.dilation, padding=tuple(padding), dilation=window.strides
     )
-    return jnp.moveaxis(bilinear.bind(x, dy, **window._asdict()), 0, -2)
+    return jnp.moveaxis(convolution.bind(x, dy, **window._asdict()), 0, -2)
 
 
-def _split(x: Any, axis: int, groups: int) -> Any:
-    shape = list(x.shape)
-    return jnp.reshape(x, (*shape[:-1], groups, shape[-1] // groups))
+def _split(x: Any, groups: int) -> Any:
+    return jnp.reshape(x, (*x.shape[:-1], groups, x.shape[-1] // groups))
 
 
 def _batched(values: tuple, axes: tuple, **window: Any) -> tuple:
-    return jax.vmap(partial(_plain, **window), axes)(*values), 0
+    return jax.vmap(partial(_convolved, **window), axes)(*values), 0
 
 
 def _output(x: Any, w: Any, **window: Any) -> Any:
-    y = jax.eval_shape(partial(_plain, **window), x, w)
+    y = jax.eval_shape(partial(_convolved, **window), x, w)
     return jax.core.ShapedArray(y.shape, y.dtype)
 
 
 # The same convolution as a primitive, because JAX lets nothing else have a transposition of its
 # own and all further derivatives.
-bilinear = core.Primitive("convolution")
-bilinear.def_impl(_plain)
-bilinear.def_abstract_eval(_output)
-ad.defbilinear(bilinear, _for_x, _for_w)
-batching.primitive_batchers[bilinear] = _batched
-mlir.register_lowering(bilinear, mlir.lower_fun(_plain, multiple_results=False))
+convolution = core.Primitive("convolution")
+convolution.def_impl(_convolved)
+convolution.def_abstract_eval(_output)
+ad.defbilinear(convolution, _for_x, _for_w)
+batching.primitive_batchers[convolution] = _batched
+mlir.register_lowering(convolution, mlir.lower_fun(_convolved, multiple_results=False))
