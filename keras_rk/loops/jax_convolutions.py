@@ -176,42 +176,41 @@ def _padded(x: Any, window: Window) -> Any:
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *inner, (0, 0, 0)])
 
 
+def _repeated(x: Any, channels: int) -> Any:
+    return jnp.repeat(x, channels // x.shape[-1], -1)
+
+
 def _shifted_products(x: Any, w: Any, window: Window) -> Any:
-    sizes = window.sizes(x.shape, w.shape)
-    x = _split(_padded(x, window), window.groups)  # ..., groups, channels of each
-    w = _split(w, window.groups)  # ..., channels of each in x, groups, channels of each in y
+    sizes, outputs = window.sizes(x.shape, w.shape), w.shape[-1]
+    channels = max(x.shape[-1], outputs)
+    x = _repeated(_padded(x, window), channels)
+    w = jnp.reshape(jnp.moveaxis(w, -2, -1), (*w.shape[:-2], channels))
     y = 0
-    for place in itertools.product(*map(range, w.shape[:-3])):
+    for place in itertools.product(*map(range, w.shape[:-1])):
         first = [k * d for k, d in zip(place, window.dilation, strict=True)]
         last = [a + dilated(n, s) for a, n, s in zip(first, sizes, window.strides, strict=True)]
-        box = (0, *first, 0, 0), (x.shape[0], *last, *x.shape[-2:]), (1, *window.strides, 1, 1)
-        piece, factor = lax.slice(x, *box), w[place]
-        if x.shape[-1] == 1:
-            y = y + piece * factor[0]
-        else:
-            y = y + jnp.sum(piece * factor[..., 0].T, -1, keepdims=True)
-    return jnp.reshape(y, (*y.shape[:-2], -1))
+        box = (0, *first, 0), (x.shape[0], *last, channels), (1, *window.strides, 1)
+        y = y + lax.slice(x, *box) * w[place]
+    return y if channels == outputs else jnp.sum(_split(y, outputs), -1)
 
 
 def _summed_products(x: Any, dy: Any, shape: tuple, window: Window) -> Any:
     """The gradient of shifted products with respect to w of that shape."""
-    x = _split(_padded(x, window), window.groups)
-    dy = _split(dy, window.groups)
-    spans = [dilated(n, s) for n, s in zip(dy.shape[1:-2], window.strides, strict=True)]
+    channels = max(x.shape[-1], dy.shape[-1])
+    x, dy = _repeated(_padded(x, window), channels), _repeated(dy, channels)
+    spans = [dilated(n, s) for n, s in zip(dy.shape[1:-1], window.strides, strict=True)]
 
     def product(place: Any) -> Any:
         first = [k * d for k, d in zip(place, window.dilation, strict=True)]
-        box = (x.shape[0], *spans, *x.shape[-2:])
-        piece = lax.dynamic_slice(x, (0, *first, 0, 0), box)
-        piece = lax.slice(piece, [0] * x.ndim, box, (1, *window.strides, 1, 1))
-        return jnp.sum(jnp.sum(piece * dy, 0), tuple(range(x.ndim - 3)))  # first vectors, then all
+        box = (x.shape[0], *spans, channels)
+        piece = lax.dynamic_slice(x, (0, *first, 0), box)
+        piece = lax.slice(piece, [0] * x.ndim, box, (1, *window.strides, 1))
+        return jnp.sum(jnp.sum(piece * dy, 0), tuple(range(x.ndim - 2)))  # first vectors, then all
 
     # Written out, the places of a kernel of 7 x 7 take XLA seconds to compile, and longer to run.
     places = jnp.indices(shape[:-2], "int32").reshape(len(shape) - 2, -1)
-    products = lax.map(product, tuple(places))  # place, groups, channels of each
-    if x.shape[-1] > 1:
-        products = jnp.moveaxis(products, -1, -2)
-    return jnp.reshape(products, shape)
+    products = lax.map(product, tuple(places))
+    return jnp.reshape(jnp.moveaxis(_split(products, shape[-1]), -1, -2), shape)
 
 
 # ------------------------------------------------------------------------------- derivatives
