@@ -1,30 +1,14 @@
 """Convolutions in the body of a loop of JAX, in forms that XLA computes fast on a CPU.
 
-Outside of loops, XLA brings each convolution into a fast form. Inside, it does so only for those in
-the plain layout, which is NHWC, HWIO -> NHWC; others take 10 to 30 times as long, the gradients of a
-plain one among them. With a convolution y = x * w of stride s,
-
-    dL/dx = dL/dy * w',     w' flipped, its last two dimensions exchanged, dL/dy dilated by s
-    dL/dw = x' * dL/dy',    x' as (C, H, W, N), dL/dy' as (H, W, N, O), dilated by s
-
-are convolutions in the plain layout again, as soon as the dimensions are really transposed. A
-depthwise convolution is a sum of shifted products instead,
-
-    y[n, i, c] = sum_k x[n, s i + d k, c] w[k, c],
-
-because XLA has no fast form for it, in a loop or outside.
-
 What is rewritten is the jaxpr of the body. Where a convolution has nothing to gain it stays what it
-was: on a GPU, with mixed dtypes, under `vmap` (where the kernel differs, too, it is another
-convolution).
+was: on a GPU, with several dtypes, and under `vmap`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,37 +17,15 @@ from jax import numpy as jnp
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-SHIFTED = 7  # the longest side of a depthwise kernel that becomes a sum of shifted products
-
-
-class Window(NamedTuple):
-    """How a kernel moves over x: all that a convolution in the plain layout depends on."""
-
-    strides: tuple
-    padding: tuple
-    dilation_of_x: tuple
-    dilation: tuple
-    groups: int
-    precision: Any
-
-    def sizes(self, x: tuple, w: tuple) -> list:
-        """Those of y in space."""
-        return [
-            (dilated(n, e) + before + after - dilated(k, d)) // s + 1
-            for n, k, s, (before, after), e, d in zip(
-                x[1:-1],
-                w[:-2],
-                self.strides,
-                self.padding,
-                self.dilation_of_x,
-                self.dilation,
-                strict=True,
-            )
-        ]
-
-
-def dilated(size: Any, dilation: int) -> Any:
-    return (size - 1) * dilation + 1
+from keras_rk.loops.convolutions import (
+    Window,
+    depthwise_gradient,
+    depthwise_kernel,
+    dilated,
+    images_for_w,
+    kernel_for_x,
+    repeated,
+)
 
 
 def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,7 +109,7 @@ def _derivative(window: Window, primals: tuple, tangents: tuple) -> tuple:
 def _convolved(x: Any, w: Any, **window: Any) -> Any:
     """A convolution NHWC, HWIO -> NHWC."""
     window = Window(**window)
-    if _is_depthwise(x.shape[-1], w.shape, window):
+    if window.is_depthwise(x.shape[-1], w.shape):
         return _shifted_products(x, w, window)
     last = x.ndim - 1
     layout = (0, last, *range(1, last))
@@ -166,38 +128,26 @@ def _convolved(x: Any, w: Any, **window: Any) -> Any:
 # ------------------------------------------------------------------------ depthwise convolutions
 
 
-def _is_depthwise(channels: int, w: tuple, window: Window) -> bool:
-    """Whether x or y has one channel a group, and the kernel is small."""
-    return window.groups in (channels, w[-1]) and window.groups > 1 and max(w[:-2]) <= SHIFTED
-
-
 def _padded(x: Any, window: Window) -> Any:
     inner = [(*edge, d - 1) for edge, d in zip(window.padding, window.dilation_of_x, strict=True)]
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *inner, (0, 0, 0)])
 
 
-def _repeated(x: Any, channels: int) -> Any:
-    return jnp.repeat(x, channels // x.shape[-1], -1)
-
-
 def _shifted_products(x: Any, w: Any, window: Window) -> Any:
     sizes, outputs = window.sizes(x.shape, w.shape), w.shape[-1]
     channels = max(x.shape[-1], outputs)
-    x = _repeated(_padded(x, window), channels)
-    w = jnp.reshape(jnp.moveaxis(w, -2, -1), (*w.shape[:-2], channels))
+    x, factors = repeated(_padded(x, window), channels), depthwise_kernel(w)
     y = 0
-    for place in itertools.product(*map(range, w.shape[:-1])):
-        first = [k * d for k, d in zip(place, window.dilation, strict=True)]
-        last = [a + dilated(n, s) for a, n, s in zip(first, sizes, window.strides, strict=True)]
+    for place, first, last in window.places(w.shape, sizes):
         box = (0, *first, 0), (x.shape[0], *last, channels), (1, *window.strides, 1)
-        y = y + lax.slice(x, *box) * w[place]
-    return y if channels == outputs else jnp.sum(_split(y, outputs), -1)
+        y = y + lax.slice(x, *box) * factors[place]
+    return y if channels == outputs else jnp.sum(jnp.reshape(y, (*y.shape[:-1], outputs, -1)), -1)
 
 
-def _summed_products(x: Any, dy: Any, shape: tuple, window: Window) -> Any:
-    """The gradient of shifted products with respect to w of that shape."""
+def _summed_products(x: Any, dy: Any, w: tuple, window: Window) -> Any:
+    """The gradient of shifted products with respect to a kernel of shape w."""
     channels = max(x.shape[-1], dy.shape[-1])
-    x, dy = _repeated(_padded(x, window), channels), _repeated(dy, channels)
+    x, dy = repeated(_padded(x, window), channels), repeated(dy, channels)
     spans = [dilated(n, s) for n, s in zip(dy.shape[1:-1], window.strides, strict=True)]
 
     def product(place: Any) -> Any:
@@ -208,9 +158,8 @@ def _summed_products(x: Any, dy: Any, shape: tuple, window: Window) -> Any:
         return jnp.sum(jnp.sum(piece * dy, 0), tuple(range(x.ndim - 2)))  # first vectors, then all
 
     # Written out, the places of a kernel of 7 x 7 take XLA seconds to compile, and longer to run.
-    places = jnp.indices(shape[:-2], "int32").reshape(len(shape) - 2, -1)
-    products = lax.map(product, tuple(places))
-    return jnp.reshape(jnp.moveaxis(_split(products, shape[-1]), -1, -2), shape)
+    places = jnp.indices(w[:-2], "int32").reshape(len(w) - 2, -1)
+    return depthwise_gradient(lax.map(product, tuple(places)), w)
 
 
 # ------------------------------------------------------------------------------- derivatives
@@ -218,45 +167,19 @@ def _summed_products(x: Any, dy: Any, shape: tuple, window: Window) -> Any:
 
 def _for_x(dy: Any, x: Any, w: Any, **window: Any) -> Any:
     """The gradient with respect to x (of which there is the shape alone)."""
-    window, sizes = Window(**window), x.aval.shape
-    padding = []
-    zipped = zip(sizes[1:-1], w.shape[:-2], dy.shape[1:-1], *window[:4], strict=True)
-    for n, k, m, s, (before, _), e, d in zipped:
-        first = dilated(k, d) - 1 - before
-        padding.append((first, dilated(n, e) + dilated(k, d) - 1 - dilated(m, s) - first))
-    inner = tuple(range(w.ndim - 2))
-    w = _split(jnp.flip(w, inner), window.groups)  # ..., C / groups, groups, O / groups
-    w = jnp.transpose(w, (*inner, w.ndim - 1, w.ndim - 2, w.ndim - 3))
-    w = jnp.reshape(w, (*w.shape[:-2], sizes[-1]))
-    window = window._replace(
-        strides=window.dilation_of_x, padding=tuple(padding), dilation_of_x=window.strides
-    )
-    return convolution.bind(dy, w, **window._asdict())
+    window = Window(**window)
+    new = window.for_x(x.aval.shape, w.shape, dy.shape)
+    return convolution.bind(dy, kernel_for_x(w, window.groups), **new._asdict())
 
 
 def _for_w(dy: Any, x: Any, w: Any, **window: Any) -> Any:
     """The gradient with respect to w (of which there is the shape alone)."""
-    window, sizes = Window(**window), w.aval.shape
-    if _is_depthwise(x.shape[-1], sizes, window):
-        return _summed_products(x, dy, sizes, window)
-    padding = []
-    for n, k, m, s, (before, _), e, d in zip(
-        x.shape[1:-1], sizes[:-2], dy.shape[1:-1], *window[:4], strict=True
-    ):
-        padding.append((before, dilated(m, s) - dilated(n, e) + dilated(k, d) - 1 - before))
-    inner = tuple(range(1, x.ndim - 1))
-    x = _split(x, window.groups)  # N, ..., groups, C / groups
-    x = jnp.transpose(x, (x.ndim - 1, *inner, x.ndim - 2, 0))
-    x = jnp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
-    dy = jnp.moveaxis(dy, 0, -2)
-    window = window._replace(
-        strides=window.dilation, padding=tuple(padding), dilation=window.strides
-    )
-    return jnp.moveaxis(convolution.bind(x, dy, **window._asdict()), 0, -2)
-
-
-def _split(x: Any, groups: int) -> Any:
-    return jnp.reshape(x, (*x.shape[:-1], groups, x.shape[-1] // groups))
+    window, shape = Window(**window), w.aval.shape
+    if window.is_depthwise(x.shape[-1], shape):
+        return _summed_products(x, dy, shape, window)
+    new = window.for_w(x.shape, shape, dy.shape)
+    dw = convolution.bind(images_for_w(x, window.groups), jnp.moveaxis(dy, 0, -2), **new._asdict())
+    return jnp.moveaxis(dw, 0, -2)
 
 
 def _batched(values: tuple, axes: tuple, **window: Any) -> tuple:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_rk.loops.common import Body, flatten, pack
+from keras_rk.loops.tensorflow_convolutions import with_fast_convolutions
 
 
 def is_compiling(values: Any) -> bool:
@@ -23,6 +24,7 @@ def scan(
     def array(dtype: Any, shape: Any) -> tf.TensorArray:
         return tf.TensorArray(dtype, size=length, element_shape=shape)
 
+    body = with_fast_convolutions(body)
     columns = [array(x.dtype, x.shape[1:]).unstack(x) for x in flatten(xs)]
     stacks = [array(x.dtype, x.shape) for x in flatten(outputs)]
 

@@ -1,0 +1,242 @@
+"""Convolutions in the body of a loop of TensorFlow, in forms that XLA computes fast on a CPU.
+
+What is rewritten is the graph of the body: operations get the place of others. Where a convolution
+has nothing to gain it stays what it was: without XLA, on a GPU, where sizes are unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_rk.loops.common import flatten, pack
+from keras_rk.loops.convolutions import (
+    Window,
+    depthwise_gradient,
+    depthwise_kernel,
+    dilated,
+    images_for_w,
+    kernel_for_x,
+    repeated,
+)
+
+
+def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors that convolves in forms that are fast in a loop on a CPU."""
+    if not _is_compiled_for_cpu():
+        return function
+
+    def rewritten(*arguments: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        known = len(graph.get_operations())
+        results = function(*arguments)
+        replaced = {}
+        for operation in graph.get_operations()[known:]:
+            new = _rewritten(operation)
+            if new is not None:
+                (old,) = operation.outputs
+                _replace(old, new)
+                replaced[old.ref()] = new
+        return pack(results, [replaced.get(x.ref(), x) for x in flatten(results)])
+
+    return rewritten
+
+
+def _is_compiled_for_cpu() -> bool:
+    """Whether what is being made is compiled by XLA, as far as a graph can tell."""
+    if tf.executing_eagerly() or len({d.device_type for d in tf.config.list_logical_devices()}) > 1:
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = graph._get_control_flow_context()
+        while context is not None:
+            if context.IsXLAContext():
+                return True
+            context = context.outer_context
+        graph = getattr(graph, "outer_graph", None)
+    return False
+
+
+def _replace(old: Any, new: Any) -> None:
+    for consumer in old.consumers():
+        for place, value in enumerate(consumer.inputs):
+            if value is old:
+                consumer._update_input(place, new)
+
+
+def _rewritten(operation: Any) -> Any:
+    """What computes the same as a convolution; None for other operations."""
+    if operation.type in ("Conv2D", "Conv3D"):
+        return _convolution(operation)
+    if operation.type == "DepthwiseConv2dNative":
+        return _depthwise(operation)
+    return None
+
+
+def _convolution(operation: Any) -> Any:
+    x, w = operation.inputs
+    data_format = operation.get_attr("data_format").decode()
+    order = _channels_last(data_format)
+    x = tf.transpose(x, order) if order else x
+    if not _is_known(x, w):
+        return None
+    inner = [data_format.index(c) for c in data_format if c not in "NC"]
+    y = convolution(x, w, _window(operation, x, w, inner, x.shape[-1] // w.shape[-2]))
+    return _back(y, order)
+
+
+def _channels_last(data_format: str) -> list | None:
+    if data_format.endswith("C"):
+        return None
+    return [0, *range(2, len(data_format)), 1]
+
+
+def _back(y: Any, order: list | None) -> Any:
+    return tf.transpose(y, [order.index(n) for n in range(len(order))]) if order else y
+
+
+def _is_known(x: Any, w: Any) -> bool:
+    sizes = (*x.shape[1:], *w.shape)
+    return x.dtype.is_floating and None not in sizes and 0 not in sizes
+
+
+def _window(operation: Any, x: Any, w: Any, inner: list, groups: int) -> Window:
+    strides = tuple(operation.get_attr("strides")[n] for n in inner)
+    dilation = tuple(operation.get_attr("dilations")[n] for n in inner)
+    padding = operation.get_attr("padding").decode()
+    if padding == "EXPLICIT":
+        edges = operation.get_attr("explicit_paddings")
+        found = [tuple(edges[2 * n : 2 * n + 2]) for n in inner]
+    elif padding == "SAME":
+        found = [
+            _same(n, dilated(k, d), s)
+            for n, k, d, s in zip(x.shape[1:-1], w.shape[:-2], dilation, strides, strict=True)
+        ]
+    else:
+        found = [(0, 0)] * len(inner)
+    return Window(strides, tuple(found), (1,) * len(inner), dilation, groups)
+
+
+def _same(n: int, k: int, s: int) -> tuple[int, int]:
+    missing = max((-(-n // s) - 1) * s + k - n, 0)
+    return missing // 2, missing - missing // 2
+
+
+def _depthwise(operation: Any) -> Any:
+    x, w = operation.inputs
+    data_format = operation.get_attr("data_format").decode()
+    order = _channels_last(data_format)
+    x = tf.transpose(x, order) if order else x
+    if not _is_known(x, w):
+        return None
+    w = tf.reshape(w, (*w.shape[:2], 1, -1))
+    inner = [data_format.index(c) for c in "HW"]
+    window = _window(operation, x, w, inner, x.shape[-1])
+    if not window.is_depthwise(x.shape[-1], w.shape):
+        return None
+    return _back(convolution(x, w, window), order)
+
+
+# -------------------------------------------------------------------- convolutions, plain layout
+
+
+def convolution(x: Any, w: Any, window: Window) -> Any:
+    """A convolution NHWC, HWIO -> NHWC, whose gradients are such convolutions."""
+
+    @tf.custom_gradient
+    def convolved(x: Any, w: Any) -> tuple:
+        y = _convolved(x, w, window)
+
+        def gradient(dy: Any) -> tuple:
+            shapes = x.shape, w.shape, y.shape
+            dx = convolution(dy, kernel_for_x(w, window.groups), window.for_x(*shapes))
+            return dx, _for_w(x, w, dy, window)
+
+        return y, gradient
+
+    return convolved(x, w)
+
+
+def _for_w(x: Any, w: Any, dy: Any, window: Window) -> Any:
+    if window.is_depthwise(x.shape[-1], w.shape):
+        return _summed_products(x, dy, w.shape, window)
+    last = len(x.shape) - 1
+    dw = convolution(
+        images_for_w(x, window.groups),
+        tf.transpose(dy, (*range(1, last), 0, last)),
+        window.for_w(x.shape, w.shape, dy.shape),
+    )
+    return tf.transpose(dw, (*range(1, last), 0, last))
+
+
+def _convolved(x: Any, w: Any, window: Window) -> Any:
+    sizes = window.sizes(x.shape, w.shape)
+    if window.is_depthwise(x.shape[-1], w.shape):
+        return _shifted_products(_padded(x, window), w, sizes, window)
+    x = _padded(x, window)
+    run = tf.raw_ops.Conv2D if len(sizes) == 2 else tf.raw_ops.Conv3D
+    return run(
+        input=x,
+        filter=w,
+        strides=(1, *window.strides, 1),
+        dilations=(1, *window.dilation, 1),
+        padding="VALID",
+    )
+
+
+def _padded(x: Any, window: Window) -> Any:
+    """x dilated and padded; what negative padding takes away is left out."""
+    for axis, (dilation, edges) in enumerate(
+        zip(window.dilation_of_x, window.padding, strict=True), start=1
+    ):
+        if dilation > 1:
+            x = _dilated(x, axis, dilation)
+        if edges != (0, 0):
+            x = _with_edges(x, axis, edges)
+    return x
+
+
+def _dilated(x: Any, axis: int, dilation: int) -> Any:
+    size, rank = x.shape[axis], len(x.shape)
+    zeros = [[0, dilation - 1 if n == axis + 1 else 0] for n in range(rank + 1)]
+    x = tf.pad(tf.expand_dims(x, axis + 1), zeros)
+    shape = [-1, *x.shape[1:axis], size * dilation, *x.shape[axis + 2 :]]
+    if shape.count(None):
+        shape = [tf.shape(x)[0], *shape[1:-1], tf.shape(x)[-1]]
+    return tf.reshape(x, shape)[(slice(None),) * axis + (slice(0, dilated(size, dilation)),)]
+
+
+def _with_edges(x: Any, axis: int, edges: tuple) -> Any:
+    before, after = edges
+    if min(edges) < 0:
+        end = x.shape[axis] + min(after, 0)
+        x = x[(slice(None),) * axis + (slice(max(-before, 0), end),)]
+    wide = [[max(before, 0), max(after, 0)] if n == axis else [0, 0] for n in range(len(x.shape))]
+    return tf.pad(x, wide)
+
+
+def _shifted_products(x: Any, w: Any, sizes: list, window: Window) -> Any:
+    outputs = w.shape[-1]
+    channels = max(x.shape[-1], outputs)
+    x, factors = repeated(x, channels), depthwise_kernel(w)
+    y = 0
+    for place, first, last in window.places(w.shape, sizes):
+        box = [slice(*bounds) for bounds in zip(first, last, window.strides, strict=True)]
+        y = y + x[:, *box] * factors[place]
+    if channels == outputs:
+        return y
+    return tf.reduce_sum(tf.reshape(y, (-1, *sizes, outputs, channels // outputs)), -1)
+
+
+def _summed_products(x: Any, dy: Any, w: Any, window: Window) -> Any:
+    """The gradient of shifted products with respect to a kernel of shape w."""
+    channels, sizes = max(x.shape[-1], dy.shape[-1]), dy.shape[1:-1]
+    x, dy = repeated(_padded(x, window), channels), repeated(dy, channels)
+    products = []
+    for _, first, last in window.places(w, sizes):
+        box = [slice(*bounds) for bounds in zip(first, last, window.strides, strict=True)]
+        vectors = tf.reduce_sum(x[:, *box] * dy, 0)
+        products.append(tf.reduce_sum(vectors, range(len(sizes))))
+    return depthwise_gradient(tf.stack(products), w)
