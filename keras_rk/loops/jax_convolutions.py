@@ -106,9 +106,9 @@ def _derivative(window: Window, primals: tuple, tangents: tuple) -> tuple:
     return _differentiable(x, w, window), dy
 
 
-def _convolved(x: Any, w: Any, **window: Any) -> Any:
+def _convolved(x: Any, w: Any, **entries: Any) -> Any:
     """A convolution NHWC, HWIO -> NHWC."""
-    window = Window(**window)
+    window = Window(**entries)
     if window.is_depthwise(x.shape[-1], w.shape):
         return _shifted_products(x, w, window)
     last = x.ndim - 1
@@ -165,16 +165,16 @@ def _summed_products(x: Any, dy: Any, w: tuple, window: Window) -> Any:
 # ------------------------------------------------------------------------------- derivatives
 
 
-def _for_x(dy: Any, x: Any, w: Any, **window: Any) -> Any:
+def _for_x(dy: Any, x: Any, w: Any, **entries: Any) -> Any:
     """The gradient with respect to x (of which there is the shape alone)."""
-    window = Window(**window)
+    window = Window(**entries)
     new = window.for_x(x.aval.shape, w.shape, dy.shape)
     return convolution.bind(dy, kernel_for_x(w, window.groups), **new._asdict())
 
 
-def _for_w(dy: Any, x: Any, w: Any, **window: Any) -> Any:
+def _for_w(dy: Any, x: Any, w: Any, **entries: Any) -> Any:
     """The gradient with respect to w (of which there is the shape alone)."""
-    window, shape = Window(**window), w.aval.shape
+    window, shape = Window(**entries), w.aval.shape
     if window.is_depthwise(x.shape[-1], shape):
         return _summed_products(x, dy, shape, window)
     new = window.for_w(x.shape, shape, dy.shape)
@@ -182,12 +182,12 @@ def _for_w(dy: Any, x: Any, w: Any, **window: Any) -> Any:
     return jnp.moveaxis(dw, 0, -2)
 
 
-def _batched(values: tuple, axes: tuple, **window: Any) -> tuple:
-    return jax.vmap(partial(_convolved, **window), axes)(*values), 0
+def _batched(values: tuple, axes: tuple, **entries: Any) -> tuple:
+    return jax.vmap(partial(_convolved, **entries), axes)(*values), 0
 
 
-def _output(x: Any, w: Any, **window: Any) -> Any:
-    y = jax.eval_shape(partial(_convolved, **window), x, w)
+def _output(x: Any, w: Any, **entries: Any) -> Any:
+    y = jax.eval_shape(partial(_convolved, **entries), x, w)
     return jax.core.ShapedArray(y.shape, y.dtype)
 
 

@@ -6,7 +6,7 @@ has nothing to gain it stays what it was: without XLA, on a GPU, where sizes are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +21,10 @@ from keras_rk.loops.convolutions import (
     kernel_for_x,
     repeated,
 )
+
+DEPTHWISE = "DepthwiseConv2dNative"
+CONVOLUTIONS = ("Conv2D", "Conv3D", DEPTHWISE)
+TRANSPOSED = ("Conv2DBackpropInput", "Conv3DBackpropInputV2")
 
 
 def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,76 +71,52 @@ def _replace(old: Any, new: Any) -> None:
 
 
 def _rewritten(operation: Any) -> Any:
-    """What computes the same as a convolution; None for other operations."""
-    if operation.type in ("Conv2D", "Conv3D"):
-        return _convolution(operation)
-    if operation.type == "DepthwiseConv2dNative":
-        return _depthwise(operation)
-    return None
-
-
-def _convolution(operation: Any) -> Any:
-    x, w = operation.inputs
-    data_format = operation.get_attr("data_format").decode()
-    order = _channels_last(data_format)
-    x = tf.transpose(x, order) if order else x
-    if not _is_known(x, w):
+    """What computes the same as a convolution; None where it stays."""
+    if operation.type in CONVOLUTIONS:
+        x, w = operation.inputs
+        (y,) = operation.outputs
+    elif operation.type in TRANSPOSED:  # the gradient of a convolution of y
+        (x,) = operation.outputs
+        _, w, y = operation.inputs
+    else:
         return None
-    inner = [data_format.index(c) for c in data_format if c not in "NC"]
-    y = convolution(x, w, _window(operation, x, w, inner, x.shape[-1] // w.shape[-2]))
-    return _back(y, order)
-
-
-def _channels_last(data_format: str) -> list | None:
-    if data_format.endswith("C"):
+    order = _channels_last(operation)
+    sizes = [x.shape[n] for n in order]
+    if not x.dtype.is_floating or None in (*sizes[1:], *w.shape) or 0 in (*sizes[1:], *w.shape):
         return None
-    return [0, *range(2, len(data_format)), 1]
+    if operation.type == DEPTHWISE:
+        w = tf.reshape(w, (*w.shape[:2], 1, -1))
+    window = _window(operation, sizes, w.shape, order[1:-1])
+    back = sorted(range(len(order)), key=order.__getitem__)
+    if operation.type in TRANSPOSED:
+        y = tf.transpose(y, order)
+        new = window.for_x(sizes, w.shape, y.shape)
+        return tf.transpose(convolution(y, kernel_for_x(w, window.groups), new), back)
+    if operation.type == DEPTHWISE and not window.is_depthwise(sizes[-1], w.shape):
+        return None
+    return tf.transpose(convolution(tf.transpose(x, order), w, window), back)
 
 
-def _back(y: Any, order: list | None) -> Any:
-    return tf.transpose(y, [order.index(n) for n in range(len(order))]) if order else y
+def _channels_last(operation: Any) -> list:
+    """The order of dimensions that brings the channels to the end."""
+    first = operation.get_attr("data_format").startswith(b"NC")
+    rank = len(operation.outputs[0].shape)
+    return [0, *range(2, rank), 1] if first else list(range(rank))
 
 
-def _is_known(x: Any, w: Any) -> bool:
-    sizes = (*x.shape[1:], *w.shape)
-    return x.dtype.is_floating and None not in sizes and 0 not in sizes
-
-
-def _window(operation: Any, x: Any, w: Any, inner: list, groups: int) -> Window:
+def _window(operation: Any, x: Sequence, w: Sequence, inner: list) -> Window:
+    """How a convolution moves over images of shape x, whose dimensions `inner` were in space."""
     strides = tuple(operation.get_attr("strides")[n] for n in inner)
     dilation = tuple(operation.get_attr("dilations")[n] for n in inner)
-    padding = operation.get_attr("padding").decode()
-    if padding == "EXPLICIT":
+    kind = operation.get_attr("padding")
+    if kind == b"EXPLICIT":
         edges = operation.get_attr("explicit_paddings")
-        found = [tuple(edges[2 * n : 2 * n + 2]) for n in inner]
-    elif padding == "SAME":
-        found = [
-            _same(n, dilated(k, d), s)
-            for n, k, d, s in zip(x.shape[1:-1], w.shape[:-2], dilation, strides, strict=True)
-        ]
+        padding = [tuple(edges[2 * n : 2 * n + 2]) for n in inner]
     else:
-        found = [(0, 0)] * len(inner)
-    return Window(strides, tuple(found), (1,) * len(inner), dilation, groups)
-
-
-def _same(n: int, k: int, s: int) -> tuple[int, int]:
-    missing = max((-(-n // s) - 1) * s + k - n, 0)
-    return missing // 2, missing - missing // 2
-
-
-def _depthwise(operation: Any) -> Any:
-    x, w = operation.inputs
-    data_format = operation.get_attr("data_format").decode()
-    order = _channels_last(data_format)
-    x = tf.transpose(x, order) if order else x
-    if not _is_known(x, w):
-        return None
-    w = tf.reshape(w, (*w.shape[:2], 1, -1))
-    inner = [data_format.index(c) for c in "HW"]
-    window = _window(operation, x, w, inner, x.shape[-1])
-    if not window.is_depthwise(x.shape[-1], w.shape):
-        return None
-    return _back(convolution(x, w, window), order)
+        each = zip(x[1:-1], w[:-2], dilation, strides, strict=True)
+        missing = [max((-(-n // s) - 1) * s + dilated(k, d) - n, 0) for n, k, d, s in each]
+        padding = [(n // 2, n - n // 2) if kind == b"SAME" else (0, 0) for n in missing]
+    return Window(strides, tuple(padding), (1,) * len(inner), dilation, x[-1] // w[-2])
 
 
 # -------------------------------------------------------------------- convolutions, plain layout
@@ -175,15 +155,12 @@ def _convolved(x: Any, w: Any, window: Window) -> Any:
     sizes = window.sizes(x.shape, w.shape)
     if window.is_depthwise(x.shape[-1], w.shape):
         return _shifted_products(_padded(x, window), w, sizes, window)
-    x = _padded(x, window)
-    run = tf.raw_ops.Conv2D if len(sizes) == 2 else tf.raw_ops.Conv3D
-    return run(
-        input=x,
-        filter=w,
-        strides=(1, *window.strides, 1),
-        dilations=(1, *window.dilation, 1),
-        padding="VALID",
-    )
+    options = {"input": _padded(x, window), "strides": (1, *window.strides, 1), "padding": "VALID"}
+    if len(sizes) == 2:
+        return tf.raw_ops.Conv2D(filter=w, dilations=(1, *window.dilation, 1), **options)
+    for axis, dilation in enumerate(window.dilation):  # Conv3D mixes up dilations that differ
+        w = _dilated(w, axis, dilation)
+    return tf.raw_ops.Conv3D(filter=w, **options)
 
 
 def _padded(x: Any, window: Window) -> Any:
@@ -191,21 +168,22 @@ def _padded(x: Any, window: Window) -> Any:
     for axis, (dilation, edges) in enumerate(
         zip(window.dilation_of_x, window.padding, strict=True), start=1
     ):
-        if dilation > 1:
-            x = _dilated(x, axis, dilation)
+        x = _dilated(x, axis, dilation)
         if edges != (0, 0):
             x = _with_edges(x, axis, edges)
     return x
 
 
 def _dilated(x: Any, axis: int, dilation: int) -> Any:
-    size, rank = x.shape[axis], len(x.shape)
-    zeros = [[0, dilation - 1 if n == axis + 1 else 0] for n in range(rank + 1)]
-    x = tf.pad(tf.expand_dims(x, axis + 1), zeros)
-    shape = [-1, *x.shape[1:axis], size * dilation, *x.shape[axis + 2 :]]
-    if shape.count(None):
-        shape = [tf.shape(x)[0], *shape[1:-1], tf.shape(x)[-1]]
-    return tf.reshape(x, shape)[(slice(None),) * axis + (slice(0, dilated(size, dilation)),)]
+    """x with zeros between its entries along one axis."""
+    if dilation == 1:
+        return x
+    size = x.shape[axis]
+    zeros = [[0, dilation - 1 if n == axis + 1 else 0] for n in range(len(x.shape) + 1)]
+    shape = [tf.shape(x)[n] if known is None else known for n, known in enumerate(x.shape)]
+    shape[axis] = size * dilation
+    x = tf.reshape(tf.pad(tf.expand_dims(x, axis + 1), zeros), shape)
+    return x[(slice(None),) * axis + (slice(0, dilated(size, dilation)),)]
 
 
 def _with_edges(x: Any, axis: int, edges: tuple) -> Any:
