@@ -1,4 +1,4 @@
-"""One loop over the blocks beside the same blocks as single layers, for every f that keeps its shape.
+"""One loop over blocks beside the same blocks as single layers, for every f that keeps its shape.
 
     KERAS_BACKEND=jax python examples/benchmarks/loops.py --quick
     KERAS_BACKEND=tensorflow python examples/benchmarks/loops.py --only Conv2D "Conv2D, depthwise"
@@ -128,6 +128,7 @@ class Pair:
         self.clock = process_time if options.clock == "cpu" else perf_counter
         import keras
         import numpy as np
+
         from keras_rk.layers import RKStack
 
         make, shape = CASES[name]

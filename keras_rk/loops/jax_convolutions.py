@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 from jax import lax
 from jax import numpy as jnp
 from jax.extend import core
@@ -58,12 +57,12 @@ def _rewritten_equation(equation: Any) -> Any:
     if equation.primitive is not lax.conv_general_dilated_p:
         params = {name: _rewritten(value) for name, value in equation.params.items()}
         return equation.replace(params=params)
-    inputs = [x.aval for x in equation.invars]
-    if not _gains(*inputs, equation.outvars[0].aval, equation.params):
+    x, w, y = (value.aval for value in (*equation.invars, *equation.outvars))
+    if not _gains(x, w, y, equation.params):
         return equation
     # One equation stands for another: a call of a function that `jit` has traced.
     call = jax.jit(partial(_convolution, params=equation.params))
-    (call,) = jax.make_jaxpr(call)(*inputs).eqns
+    (call,) = jax.make_jaxpr(call)(x, w).eqns
     return equation.replace(primitive=call.primitive, params=call.params)
 
 
@@ -91,7 +90,8 @@ def _convolution(x: Any, w: Any, params: dict) -> Any:
         params["precision"],
     )
     y = _differentiable(x, w, window)
-    return jnp.transpose(y, np.argsort((of_y[0], *of_y[2:], of_y[1])))
+    order = (of_y[0], *of_y[2:], of_y[1])
+    return jnp.transpose(y, sorted(range(y.ndim), key=order.__getitem__))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -137,7 +137,7 @@ def _shifted_products(x: Any, w: Any, window: Window) -> Any:
     sizes, outputs = window.sizes(x.shape, w.shape), w.shape[-1]
     channels = max(x.shape[-1], outputs)
     x, factors = repeated(_padded(x, window), channels), depthwise_kernel(w)
-    y = 0
+    y: Any = 0
     for place, first, last in window.places(w.shape, sizes):
         box = (0, *first, 0), (x.shape[0], *last, channels), (1, *window.strides, 1)
         y = y + lax.slice(x, *box) * factors[place]

@@ -199,7 +199,7 @@ def _shifted_products(x: Any, w: Any, sizes: list, window: Window) -> Any:
     outputs = w.shape[-1]
     channels = max(x.shape[-1], outputs)
     x, factors = repeated(x, channels), depthwise_kernel(w)
-    y = 0
+    y: Any = 0
     for place, first, last in window.places(w.shape, sizes):
         box = [slice(*bounds) for bounds in zip(first, last, window.strides, strict=True)]
         y = y + x[:, *box] * factors[place]
