@@ -87,14 +87,18 @@ def _rewritten(operation: Any) -> Any:
     if operation.type == DEPTHWISE:
         w = tf.reshape(w, (*w.shape[:2], 1, -1))
     window = _window(operation, sizes, w.shape, order[1:-1])
-    back = sorted(range(len(order)), key=order.__getitem__)
-    if operation.type in TRANSPOSED:
-        y = tf.transpose(y, order)
-        new = window.for_x(sizes, w.shape, y.shape)
-        return tf.transpose(convolution(y, kernel_for_x(w, window.groups), new), back)
     if operation.type == DEPTHWISE and not window.is_depthwise(sizes[-1], w.shape):
         return None
-    return tf.transpose(convolution(tf.transpose(x, order), w, window), back)
+    convolution = Convolution(sizes, w.shape, window)
+    if operation.type in TRANSPOSED:
+        y = convolution.gradient_x(_transposed(y, order), w)
+    else:
+        y = convolution.of(_transposed(x, order), w)
+    return _transposed(y, sorted(range(len(order)), key=order.__getitem__))
+
+
+def _transposed(x: Any, order: list) -> Any:
+    return x if order == sorted(order) else tf.transpose(x, order)
 
 
 def _channels_last(operation: Any) -> list:
@@ -122,33 +126,54 @@ def _window(operation: Any, x: Sequence, w: Sequence, inner: list) -> Window:
 # -------------------------------------------------------------------- convolutions, plain layout
 
 
-def convolution(x: Any, w: Any, window: Window) -> Any:
-    """A convolution NHWC, HWIO -> NHWC, whose gradients are such convolutions."""
+class Convolution:
+    """y = x * w, NHWC, HWIO -> NHWC, and its gradients, which are such convolutions.
 
-    @tf.custom_gradient
-    def convolved(x: Any, w: Any) -> tuple:
-        y = _convolved(x, w, window)
+    Each of the three is linear in two of x, w and y, and has the other two as its gradients. So no
+    transposition is ever differentiated, which XLA cannot do twice in a loop.
 
-        def gradient(dy: Any) -> tuple:
-            shapes = x.shape, w.shape, y.shape
-            dx = convolution(dy, kernel_for_x(w, window.groups), window.for_x(*shapes))
-            return dx, _for_w(x, w, dy, window)
+    Args:
+        x: the shape of the images.
+        w: that of the kernel.
+    """
 
-        return y, gradient
+    def __init__(self, x: Sequence[int], w: Sequence[int], window: Window) -> None:
+        self.x, self.w, self.window = x, w, window
+        self.y = (x[0], *window.sizes(x, w), w[-1])
 
-    return convolved(x, w)
+    def of(self, x: Any, w: Any) -> Any:
+        @tf.custom_gradient
+        def convolved(x: Any, w: Any) -> tuple:
+            y = _convolved(x, w, self.window)
+            return y, lambda dy: (self.gradient_x(dy, w), self.gradient_w(x, dy))
 
+        return convolved(tf.identity(x), tf.identity(w))
 
-def _for_w(x: Any, w: Any, dy: Any, window: Window) -> Any:
-    if window.is_depthwise(x.shape[-1], w.shape):
-        return _summed_products(x, dy, w.shape, window)
-    last = len(x.shape) - 1
-    dw = convolution(
-        images_for_w(x, window.groups),
-        tf.transpose(dy, (*range(1, last), 0, last)),
-        window.for_w(x.shape, w.shape, dy.shape),
-    )
-    return tf.transpose(dw, (*range(1, last), 0, last))
+    def gradient_x(self, dy: Any, w: Any) -> Any:
+        @tf.custom_gradient
+        def found(dy: Any, w: Any) -> tuple:
+            window = self.window.for_x(self.x, self.w, self.y)
+            dx = _convolved(dy, kernel_for_x(w, window.groups), window)
+            return dx, lambda dx: (self.of(dx, w), self.gradient_w(dx, dy))
+
+        return found(tf.identity(dy), tf.identity(w))
+
+    def gradient_w(self, x: Any, dy: Any) -> Any:
+        @tf.custom_gradient
+        def found(x: Any, dy: Any) -> tuple:
+            dw = self._gradient_w(x, dy)
+            return dw, lambda dw: (self.gradient_x(dy, dw), self.of(x, dw))
+
+        return found(tf.identity(x), tf.identity(dy))
+
+    def _gradient_w(self, x: Any, dy: Any) -> Any:
+        if self.window.is_depthwise(self.x[-1], self.w):
+            return _summed_products(x, dy, self.w, self.window)
+        window = self.window.for_w(self.x, self.w, self.y)
+        last = len(self.x) - 1
+        order = (*range(1, last), 0, last)
+        dw = _convolved(images_for_w(x, window.groups), tf.transpose(dy, order), window)
+        return tf.transpose(dw, order)
 
 
 def _convolved(x: Any, w: Any, window: Window) -> Any:
