@@ -6,8 +6,10 @@ has nothing to gain it stays what it was: without XLA, on a GPU, where sizes are
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -24,6 +26,7 @@ from keras_rk.loops.convolutions import (
 
 DEPTHWISE = "DepthwiseConv2dNative"
 CONVOLUTIONS = ("Conv2D", "Conv3D", DEPTHWISE)
+NUMBERS = itertools.count()
 TRANSPOSED = ("Conv2DBackpropInput", "Conv3DBackpropInputV2")
 
 
@@ -89,7 +92,7 @@ def _rewritten(operation: Any) -> Any:
     window = _window(operation, sizes, w.shape, order[1:-1])
     if operation.type == DEPTHWISE and not window.is_depthwise(sizes[-1], w.shape):
         return None
-    convolution = Convolution(sizes, w.shape, window)
+    convolution = Convolution((None, *sizes[1:]), tuple(w.shape), window)
     if operation.type in TRANSPOSED:
         y = convolution.gradient_x(_transposed(y, order), w)
     else:
@@ -126,54 +129,76 @@ def _window(operation: Any, x: Sequence, w: Sequence, inner: list) -> Window:
 # -------------------------------------------------------------------- convolutions, plain layout
 
 
-class Convolution:
+class Convolution(NamedTuple):
     """y = x * w, NHWC, HWIO -> NHWC, and its gradients, which are such convolutions.
 
     Each of the three is linear in two of x, w and y, and has the other two as its gradients. So no
-    transposition is ever differentiated, which XLA cannot do twice in a loop.
+    transposition is ever differentiated, which XLA cannot do twice in a loop. A tape within the
+    body and a `ForwardAccumulator` differentiate what there is instead.
 
-    Args:
+    Attributes:
         x: the shape of the images.
         w: that of the kernel.
+        window: how it moves.
     """
 
-    def __init__(self, x: Sequence[int], w: Sequence[int], window: Window) -> None:
-        self.x, self.w, self.window = x, w, window
-        self.y = (x[0], *window.sizes(x, w), w[-1])
+    x: tuple
+    w: tuple
+    window: Window
+
+    @property
+    def y(self) -> tuple:
+        """The shape of y."""
+        return (self.x[0], *self.window.sizes(self.x, self.w), self.w[-1])
 
     def of(self, x: Any, w: Any) -> Any:
-        @tf.custom_gradient
-        def convolved(x: Any, w: Any) -> tuple:
-            y = _convolved(x, w, self.window)
-            return y, lambda dy: (self.gradient_x(dy, w), self.gradient_w(x, dy))
-
-        return convolved(tf.identity(x), tf.identity(w))
+        return self._with_gradient("of", _convolved(x, w, self.window), x, w)
 
     def gradient_x(self, dy: Any, w: Any) -> Any:
-        @tf.custom_gradient
-        def found(dy: Any, w: Any) -> tuple:
-            window = self.window.for_x(self.x, self.w, self.y)
-            dx = _convolved(dy, kernel_for_x(w, window.groups), window)
-            return dx, lambda dx: (self.of(dx, w), self.gradient_w(dx, dy))
-
-        return found(tf.identity(dy), tf.identity(w))
+        window = self.window.for_x(self.x, self.w, self.y)
+        dx = _convolved(dy, kernel_for_x(w, window.groups), window)
+        return self._with_gradient("gradient_x", dx, dy, w)
 
     def gradient_w(self, x: Any, dy: Any) -> Any:
-        @tf.custom_gradient
-        def found(x: Any, dy: Any) -> tuple:
-            dw = self._gradient_w(x, dy)
-            return dw, lambda dw: (self.gradient_x(dy, dw), self.of(x, dw))
-
-        return found(tf.identity(x), tf.identity(dy))
-
-    def _gradient_w(self, x: Any, dy: Any) -> Any:
         if self.window.is_depthwise(self.x[-1], self.w):
-            return _summed_products(x, dy, self.w, self.window)
-        window = self.window.for_w(self.x, self.w, self.y)
-        last = len(self.x) - 1
-        order = (*range(1, last), 0, last)
-        dw = _convolved(images_for_w(x, window.groups), tf.transpose(dy, order), window)
-        return tf.transpose(dw, order)
+            dw = _summed_products(x, dy, self.w, self.window)
+        else:
+            window = self.window.for_w(self.x, self.w, self.y)
+            order = [*range(1, len(self.x) - 1), 0, len(self.x) - 1]
+            dy_as_kernel = tf.transpose(dy, order)
+            dw = _convolved(images_for_w(x, window.groups), dy_as_kernel, window)
+            dw = tf.transpose(dw, order)
+        return self._with_gradient("gradient_w", dw, x, dy)
+
+    def gradients_of(self, name: str, a: Any, b: Any, received: Any) -> tuple:
+        """Those of the method of that name with respect to its arguments."""
+        if name == "of":
+            return self.gradient_x(received, b), self.gradient_w(a, received)
+        if name == "gradient_x":
+            return self.of(received, b), self.gradient_w(received, a)
+        return self.gradient_x(b, received), self.of(a, received)
+
+    def _with_gradient(self, name: str, result: Any, *arguments: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        with graph.gradient_override_map({"IdentityN": _registered(self, name)}):
+            return tf.identity_n([result, *arguments])[0]
+
+
+@cache
+def _registered(convolution: Convolution, name: str) -> str:
+    """The name of a gradient, which TensorFlow reads from the graph.
+
+    It reads nothing but what an operation holds, unlike that of `tf.custom_gradient`: so it can be
+    found from within the graph of a gradient of a gradient, too.
+    """
+    key = f"keras_rk_convolution_{next(NUMBERS)}"
+
+    @tf.RegisterGradient(key)
+    def gradient(operation: Any, received: Any, *_: Any) -> tuple:
+        _, a, b = operation.inputs
+        return None, *convolution.gradients_of(name, a, b, received)
+
+    return key
 
 
 def _convolved(x: Any, w: Any, window: Window) -> Any:
