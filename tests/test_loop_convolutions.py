@@ -1,12 +1,17 @@
 """Convolutions inside a loop are those outside: values and all derivatives, of every kind."""
 
+import importlib
+import re
+from functools import partial
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_rk.loops import Loop
-from tests.keras_helpers import BACKEND, MODES, gradients, normal
+from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy
 
 MODE = MODES[-1]  # compiled by XLA, where there is such a thing
 LENGTH = 2
@@ -76,26 +81,26 @@ def values(kind):
     return normal(*x, seed=1), normal(*w, seed=2) / 3
 
 
-def looped(kind, x, w, remat=False):
+def looped(kind, x, w, remat=False, keep=True):
     """A scalar of what comes out of a loop, each entry with another weight."""
     f = KINDS[kind][0]
 
     def body(carry, _x, constants):
         y = f(carry[0], constants[0])
-        return (carry[0] * ops.sin(ops.mean(y) + 1),), (y,)
+        return (carry[0] * ops.sin(ops.mean(y) + 1),), (y,) if keep else ()
 
-    outputs = (f(x, w),)
+    outputs = (f(x, w),) if keep else ()
     carry, kept = Loop().scan(body, (x,), (), (w,), LENGTH, outputs=outputs, key=kind, remat=remat)
-    return weighted(carry[0]) + weighted(kept[0])
+    return sum(weighted(part) for part in (*carry, *kept))
 
 
-def written_out(kind, x, w):
+def written_out(kind, x, w, keep=True):
     f, kept = KINDS[kind][0], []
     for _ in range(LENGTH):
         y = f(x, w)
         x = x * ops.sin(ops.mean(y) + 1)
         kept.append(y)
-    return weighted(x) + weighted(ops.stack(kept))
+    return weighted(x) + (weighted(ops.stack(kept)) if keep else 0)
 
 
 def weighted(x):
@@ -139,3 +144,143 @@ SOME = ["strides", "groups", "depthwise, strides", "transposed, strides", "1D"]
 def test_gradients_with_rematerialisation(kind):
     again = both(kind, lambda *values: looped(*values, remat=True), MODE)
     assert_close(again, both(kind, written_out, MODE))
+
+
+# ------------------------------------------------------------------------- further derivatives
+
+
+@pytest.mark.parametrize("kind", ["strides", "groups", "depthwise, strides"])
+def test_second_derivatives(kind):
+    """Those of a gradient penalty."""
+    assert_close(both(kind, penalty(looped), MODE), both(kind, penalty(written_out), MODE), 1e-4)
+
+
+def penalty(function):
+    """The squared gradient of a function of x and w with respect to x."""
+
+    def of_tensorflow(kind, x, w):
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(kind, x, w)
+        return tf.reduce_sum(tape.gradient(value, x) ** 2)
+
+    def of_jax(kind, x, w):
+        import jax
+
+        return ops.sum(jax.grad(lambda x: function(kind, x, w))(x) ** 2)
+
+    def of_torch(kind, x, w):
+        import torch
+
+        (dx,) = torch.autograd.grad(function(kind, x, w), x, create_graph=True)
+        return ops.sum(dx**2)
+
+    return {"tensorflow": of_tensorflow, "jax": of_jax, "torch": of_torch}[BACKEND]
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="a loop of PyTorch has no forward mode")
+@pytest.mark.parametrize("kind", ["strides", "depthwise, strides"])
+def test_forward_mode(kind):
+    np.testing.assert_allclose(
+        directional(looped, kind), directional(written_out, kind), rtol=2e-4, atol=1e-4
+    )
+
+
+def directional(function, kind):
+    """The derivative along x in x, and along w in w.
+
+    TensorFlow has none of what a loop puts out.
+    """
+    function = partial(function, keep=False)
+    x, w = map(ops.convert_to_tensor, values(kind))
+    if BACKEND == "jax":
+        import jax
+
+        along = jax.jit(lambda *v: jax.jvp(lambda x, w: function(kind, x, w), v, v)[1])
+        return numpy(along(x, w))
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def along(x, w):
+        with tf.autodiff.ForwardAccumulator([x, w], [x, w]) as accumulator:
+            value = function(kind, x, w)
+        return accumulator.jvp(value)
+
+    return numpy(along(x, w))
+
+
+jax_only = pytest.mark.skipif(BACKEND != "jax", reason="a transformation of JAX")
+
+
+@jax_only
+@pytest.mark.parametrize("kind", ["strides", "depthwise, strides"])
+def test_gradients_of_single_examples(kind):
+    """vmap of gradients, where the kernel is one for all, and where each has its own."""
+    import jax
+
+    def found(function, axes):
+        gradient = jax.grad(lambda x, w: function(kind, x, w), (0, 1))
+        x, w = values(kind)
+        several = np.stack([x, -2 * x]), w if axes[1] is None else np.stack([w, 2 * w])
+        return [numpy(d) for d in jax.jit(jax.vmap(gradient, axes))(*several)]
+
+    for axes in [(0, None), (0, 0)]:
+        assert_close(found(looped, axes), found(written_out, axes))
+
+
+# ---------------------------------------------------------------- what there is in place of others
+
+
+def operations(kind):
+    """The convolutions in the graph of a gradient, each as far as XLA on a CPU looks at it."""
+    x, w = map(ops.convert_to_tensor, values(kind))
+    if BACKEND == "jax":
+        import jax
+
+        gradient = jax.jit(jax.grad(lambda x, w: looped(kind, x, w), (0, 1)))
+        return re.findall(r"dim_numbers = (.*?), window", gradient.lower(x, w).as_text())
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def gradient(x, w):
+        return tf.gradients(looped(kind, x, w), [x, w])
+
+    graph = gradient.get_concrete_function(x, w).graph.as_graph_def()
+    nodes = [node for function in graph.library.function for node in function.node_def]
+    return [node.op for node in nodes if "Conv" in node.op]
+
+
+PLAIN_2D = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has no XLA")
+@pytest.mark.parametrize("kind", ["plain", "strides", "dilated", "transposed, strides"])
+def test_every_convolution_in_a_loop_is_one_in_the_plain_layout(kind):
+    found = set(operations(kind))
+    if BACKEND == "jax":
+        assert found == {PLAIN_2D}
+    else:  # the operation that another one has the place of is still there, without use
+        assert "Conv2D" in found
+        assert not any("BackpropFilter" in name for name in found)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="a graph of TensorFlow keeps what has no use")
+@pytest.mark.parametrize("kind", ["depthwise", "depthwise, strides", "depthwise, several outputs"])
+def test_no_depthwise_convolution_is_left_in_a_loop(kind):
+    assert not operations(kind)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has no XLA")
+def test_a_gpu_convolves_as_it_did(monkeypatch):
+    native, lists = {
+        "jax": ("jax", {"default_backend": lambda: "gpu"}),
+        "tensorflow": ("tensorflow.config", {"list_logical_devices": lambda: [CPU, GPU]}),
+    }[BACKEND]
+    for name, replacement in lists.items():
+        monkeypatch.setattr(importlib.import_module(native), name, replacement)
+    assert set(operations("plain")) - {PLAIN_2D, "Conv2D"}
+
+
+CPU, GPU = SimpleNamespace(device_type="CPU"), SimpleNamespace(device_type="GPU")
