@@ -10,6 +10,7 @@ Imports nothing of keras_rk; Keras, and the backend in use.
                 would take longer than it saves
     TensorFlow  a `tf.while_loop` whose number of iterations is known, so that XLA, too, can
                 differentiate it; a Python loop when executing eagerly
+                (both: convolutions in forms that XLA computes fast in a loop on a CPU)
     PyTorch     a Python loop over the body, which is traced once, forwards and backwards, to
                 PyTorch's own operations: calling Keras layers takes longer than computing them
 """
@@ -96,8 +97,8 @@ class Loop:
             outputs: tensors with the shapes and dtypes of what the body puts out in one call.
             key: what the body depends on apart from its arguments.
             traceable: whether PyTorch may run the body as Python code just once for each key.
-            unroll: whether JAX and TensorFlow write the iterations out. For a few that is faster:
-                XLA brings convolutions into their fast form on a CPU only outside of loops.
+            unroll: whether JAX and TensorFlow write the iterations out: for a few small ones, a loop
+                takes longer to begin than it runs.
             remat: whether the backward pass computes each iteration again from its arguments, as in
                 `remat`, so that memory grows by one carry for each iteration (on TensorFlow by its
                 slices, too). What is unrolled would save little; `unroll` has no effect then.

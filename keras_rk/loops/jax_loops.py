@@ -9,6 +9,7 @@ import jax
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
+from keras_rk.loops.jax_convolutions import with_fast_convolutions
 
 
 def is_compiling(arguments: Any) -> bool:
@@ -28,7 +29,8 @@ def scan(
     if again:
         # The loops of both passes keep apart what would be merged without them.
         body = jax.checkpoint(body, prevent_cse=False)
-    return ops.scan(lambda c, x: body(c, x, constants), carry, xs, length)
+    function = with_fast_convolutions(lambda c, x: body(c, x, constants))
+    return ops.scan(function, carry, xs, length)
 
 
 def remat(function: Callable[..., Any], arguments: tuple) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_rk.loops.common import Body, flatten, pack
+from keras_rk.loops.tensorflow_convolutions import with_fast_convolutions
 
 
 def is_compiling(values: Any) -> bool:
@@ -23,6 +24,7 @@ def scan(
     def array(dtype: Any, shape: Any) -> tf.TensorArray:
         return tf.TensorArray(dtype, size=length, element_shape=shape)
 
+    body = with_fast_convolutions(body)
     columns = [array(x.dtype, x.shape[1:]).unstack(x) for x in flatten(xs)]
     stacks = [array(x.dtype, x.shape) for x in flatten(outputs)]
 
@@ -61,12 +63,10 @@ def remat(function: Callable[..., Any], arguments: tuple) -> Any:
             active = [n for n, x in enumerate(inputs) if is_differentiable(x)]
             known = [n for n, dx in enumerate(received) if is_differentiable(dx)]
             again = _after(received[known[0]], inputs, len(flatten(arguments[0])))
-            with tf.GradientTape() as tape:
-                tape.watch([again[n] for n in active])
-                outputs = flatten(function(*pack(arguments, again)))
-            found = tape.gradient(
-                [outputs[n] for n in known],
+            found = _gradients(
+                lambda: flatten(function(*pack(arguments, again))),
                 [again[n] for n in active],
+                known,
                 [received[n] for n in known],
             )
             gradients = dict(zip(active, found, strict=True))
@@ -76,6 +76,20 @@ def remat(function: Callable[..., Any], arguments: tuple) -> Any:
 
     results = run(*flatten(arguments))
     return pack(structure, results)
+
+
+def _gradients(outputs: Callable[[], list], inputs: list, places: list, received: list) -> list:
+    """Those of the outputs at these places, from what they received.
+
+    In a graph they follow its operations, as a tape does not: some may have taken others' places.
+    """
+    if not tf.executing_eagerly():
+        values = outputs()
+        return tf.gradients([values[n] for n in places], inputs, received)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        values = outputs()
+    return tape.gradient([values[n] for n in places], inputs, received)
 
 
 def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:

@@ -13,7 +13,7 @@ from keras_rk.field.evaluations import Evaluations, StatePolicy
 from keras_rk.field.vector_field import Effects, VectorField, cast
 from keras_rk.steps.stages import StagePlan, step
 
-UNROLLED = 64  # evaluations of f: fewer are written out, see `Loop.scan`
+UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
 
 
 class Solution(NamedTuple):
