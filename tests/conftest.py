@@ -17,6 +17,7 @@ NETWORK_SIDE = ("diagnostics", "field", "layers", "loops", "models", "steps")
 IMPORTS_KERAS = re.compile(
     rf"^(import keras\b|from keras\b|from keras_rk\.({'|'.join(NETWORK_SIDE)})\b)", re.MULTILINE
 )
+ASKS_FOR_BACKEND = re.compile(r"^from \.conftest import", re.MULTILINE)
 DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -40,11 +41,10 @@ def has_backend() -> bool:
     return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
-collect_ignore = (
-    []
-    if has_backend()
-    else [path.name for path in HERE.glob("test_*.py") if IMPORTS_KERAS.search(path.read_text())]
-)
+SOURCES = {path.name: path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")}
+WITH_KERAS = {name for name, source in SOURCES.items() if IMPORTS_KERAS.search(source)}
+EXACT = {name for name in SOURCES if not ASKS_FOR_BACKEND.search(SOURCES[name])} - WITH_KERAS
+collect_ignore = [] if has_backend() else sorted(WITH_KERAS)
 
 
 def pytest_report_header() -> str:
@@ -55,7 +55,6 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Compiled modes are slow, but for loops, which they are about; `fit` compiles all the same."""
     unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if unstable:
         raise pytest.UsageError(
@@ -63,9 +62,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             f"Received: {', '.join(unstable)}."
         )
     for item in items:
-        mode = item.callspec.params.get("mode") if hasattr(item, "callspec") else None
-        if mode == "graph" or (mode == "jit" and item.path.name != "test_loops.py"):
+        if item.path.name in EXACT:
+            item.add_marker(pytest.mark.exact)
+        if is_compiled(item):
             item.add_marker(pytest.mark.slow)
+
+
+def is_compiled(item: pytest.Item) -> bool:
+    """Whether a test compiles what others execute at once; for loops, that is what they are about.
+
+    A quick run compiles by XLA in the tests of loops, and whatever is fitted.
+    """
+    mode = item.callspec.params.get("mode") if hasattr(item, "callspec") else None
+    return mode == "graph" or (mode == "jit" and item.path.name != "test_loops.py")
 
 
 @pytest.fixture(autouse=True)
