@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError
+from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import Coefficient, public
 from keras_rk.numbers.evaluation import Evaluation
 from keras_rk.numbers.polynomials import first_rise, integers, sign_at
@@ -159,7 +159,7 @@ def _powers(tableau: Tableau) -> list[Any]:
 
 
 def _check_explicit_numbers(tableau: Tableau) -> None:
-    called = f"tableau {tableau.name!r}" if tableau.name else repr(tableau)
+    called = f"tableau {tableau.name!r}" if tableau.name else shown(tableau)
     if tableau.is_symbolic:
         raise TableauError(
             "The stability function is computed of numbers: put them in place of the symbols with "
