@@ -61,8 +61,13 @@ def cancelled(value: sympy.Expr) -> Number | sympy.Expr:
         return _evaluate(value)
     symbols = sorted(value.free_symbols, key=sympy.default_sort_key)
     field = sympy.QQ.frac_field(*symbols)  # gives what `sympy.cancel` gives, a hundred times faster
+    above, below = sympy.fraction(value)
     try:
-        value = field.to_sympy(field.from_sympy(value))
+        if above.is_polynomial(*symbols) and below.is_polynomial(*symbols):
+            found = field.field.new(*map(field.field.ring.from_expr, (above, below)))
+        else:
+            found = field.from_sympy(value)
+        value = field.to_sympy(found)
     except ZeroDivisionError:
         raise TableauError(f"A division by zero. Received: {shown(value)}.") from None
     return value if value.free_symbols else _evaluate(value)
