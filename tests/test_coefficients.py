@@ -108,7 +108,10 @@ REFUSED = [
     sympy.nan,
     sympy.zoo,
     sympy.cbrt(2),
-    sympy.GoldenRatio,
+    sympy.CRootOf(X**2 - X + 1, 0),
+    sympy.CRootOf(X**3 - X - 1, 0),
+    sympy.GoldenRatio * X,
+    sympy.TribonacciConstant,
     sympy.sqrt(-1),
     sympy.sin(X),
     sympy.pi * X,
@@ -228,6 +231,90 @@ def test_long_numbers_that_are_accepted_can_be_written_and_read(value):
 def test_symbolic_coefficients_are_exact_and_reduced(value, expected):
     assert sympy.expand(exact(value) - expected) == 0
     assert not exact(value).atoms(sympy.Float)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (sympy.GoldenRatio, "(1 + sqrt(5))/2"),
+        (1 / sympy.GoldenRatio**2, "(3 - sqrt(5))/2"),
+        (sympy.CRootOf(X**2 - X - 1, 0), "(1 - sqrt(5))/2"),
+        (sympy.CRootOf(X**2 - X - 1, 1), "(1 + sqrt(5))/2"),
+        (sympy.CRootOf(-3 * X**2 + X + 7, 0), "(1 - sqrt(85))/6"),
+        (sympy.CRootOf(-3 * X**2 + X + 7, 1), "(1 + sqrt(85))/6"),
+        (sympy.CRootOf((X**2 - 2) * (X - 1), 0) + 1, "1 - sqrt(2)"),
+        (sympy.CRootOf(4 * X**2 - 9, 1), "3/2"),
+        (sympy.AlgebraicNumber(sympy.sqrt(2), [3, 1]), "1 + 3*sqrt(2)"),
+    ],
+    ids=str,
+)
+def test_other_names_of_numbers_with_square_roots(value, text):
+    assert exact(value) == exact(text)
+    assert abs(float(exact(value)) - float(sympy.N(value, 30))) < 1e-14
+
+
+def _nested(value, depth):
+    for _ in range(depth):
+        value = sympy.Add(sympy.Mul(value, sympy.Rational(1, 2), evaluate=False), 1, evaluate=False)
+    return value
+
+
+def _doubled(value, depth):
+    for _ in range(depth):
+        value = (value + 1) * (value + 2)
+    return value
+
+
+Y, Z, W = sympy.symbols("y z w")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param(((((X + 1) ** 4 + Y) ** 4 + 1) ** 4 + X) ** 4, "degree of up to", id="powers"),
+        pytest.param((X + Y + Z + W + 1) ** 16, "up to 4845 terms", id="terms"),
+        pytest.param((X + 1) ** -(10**9), "degree of up to", id="negative power"),
+        pytest.param(1 / (1 / (X + 1) ** 40 + 1) ** 2, "degree of up to", id="nested fraction"),
+        pytest.param(sum(1 / (X + n) for n in range(1, 60)), "degree of up to", id="poles"),
+        pytest.param((X + 10**1500) ** 20, "bits", id="numbers"),
+        pytest.param(X * 10**5000, "bits", id="one number"),
+        pytest.param(_nested(X, 5000), "at most 50 deep", id="deep"),
+        pytest.param(_nested(sympy.sqrt(2), 5000), "at most 50 deep", id="deep number"),
+        pytest.param(_doubled(X, 20), "symbols and operations", id="repeated parts"),
+        pytest.param(_doubled(sympy.sqrt(2), 20), "symbols and operations", id="repeated numbers"),
+        pytest.param(
+            (X**12 - Y**12) * (Z**12 - W**12) * (X**9 - Z**9) / ((X - Y) * (Z - W) * (X - Z)),
+            "terms",
+            id="more terms after cancellation",
+        ),
+        pytest.param(1 / ((X + 1) ** 2 - X**2 - 2 * X - 1), "division by zero", id="zero below"),
+    ],
+)
+def test_what_would_take_long_is_refused_before_it_does(value, message, deadline):
+    with pytest.raises(TableauError, match=message):
+        exact(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        (X + 1) ** 16 * (X + 2) ** 16,
+        (X + 1) ** 48 / (X - 1) ** 48,
+        sum(1 / (X + n * Y) for n in range(1, 12)),
+        (X + Y + Z + 1) ** 10 / (X - Y + 2) ** 10,
+        sum(X**n * Y ** (3 * n % 7) for n in range(40)) / 2**50,
+        X * Fraction(1, 10**1900) + Y * Fraction(1, 10**1901),
+        sympy.Rational(1, 3) * X + sympy.Float(0.1) * Y,
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_symbolic_coefficients_that_are_accepted_can_be_read_again(value, deadline):
+    found = exact(value)
+    assert exact(found) == found
+    floats = {number: sympy.Rational(number) for number in value.atoms(sympy.Float)}
+    at = {X: sympy.Rational(2, 7), Y: sympy.Rational(5, 3), Z: sympy.Rational(1, 11)}
+    assert found.xreplace(at) == sympy.expand(value.xreplace(floats).xreplace(at))
+    assert str(found)
 
 
 def test_an_error_says_where_in_the_text():

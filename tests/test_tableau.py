@@ -6,13 +6,15 @@ import copy
 import json
 import math
 import pickle
+import random
+import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import sympy
 
-from keras_rk import Tableau, TableauError, tableaux
+from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.tableaux.as_tableau import as_tableau
 
 RK4_A = [[], ["1/2"], [0, "1/2"], [0, 0, 1]]
@@ -466,7 +468,10 @@ def test_drawing(rk4):
             "    │ 1/6  1/3  1/3  1/6",
         ]
     )
-    assert repr(rk4) == "<Tableau 'rk4', 4 stages>"
+    assert repr(rk4) == (
+        "Tableau([[], ['1/2'], [0, '1/2'], [0, 0, 1]], ['1/6', '1/3', '1/3', '1/6'], "
+        f"claimed_order=4, name='rk4', source={rk4.source!r})"
+    )
 
 
 def test_latex_and_html(rk4):
@@ -479,3 +484,146 @@ def test_latex_and_html(rk4):
 
 def test_dictionary_is_ready_for_json(rk4):
     assert json.loads(json.dumps(rk4.to_dict())) == rk4.to_dict()
+
+
+REPRESENTED = {
+    "named": lambda: tableaux.get("dormand_prince54"),
+    "roots": lambda: tableaux.get("cooper_verner8"),
+    "implicit": lambda: Tableau([["1/2"]], [1]),
+    "nodes": lambda: Tableau([[], ["1/2"]], [0, 1], [0, "sqrt(2)/2"], name="it's"),
+    "floats": lambda: Tableau([[], [0.1]], [0.5, "1/2"], b_hat=[1, 0], claimed_embedded_order=1),
+    "floats that are whole": lambda: Tableau([[], [1.0]], [0, 1]),
+    "symbols": lambda: Tableau([[], [ALPHA]], [1 - 1 / (2 * ALPHA), 1 / (2 * ALPHA)]),
+    "assumptions": lambda: Tableau([[]], [sympy.Symbol("x", positive=True) / 3]),
+}
+
+
+@pytest.mark.parametrize("tableau", REPRESENTED.values(), ids=REPRESENTED)
+def test_repr_gives_the_tableau_back(tableau):
+    tableau = tableau()
+    again = eval(repr(tableau), {**vars(sympy), "Tableau": Tableau})
+    assert again == tableau
+    assert hash(again) == hash(tableau)
+    for field in ("name", "source", "claimed_order", "claimed_embedded_order", "has_floats"):
+        assert getattr(again, field) == getattr(tableau, field)
+
+
+def _long(bits, seed):
+    numbers = random.Random(seed)
+    return Fraction(numbers.getrandbits(bits) | 1, (1 << bits) | numbers.getrandbits(bits - 1) | 1)
+
+
+LONG = {
+    "numbers": lambda: Tableau([[], [_long(6300, 1)]], [0, 1]),
+    "nodes": lambda: Tableau([[], [_long(6300, 1)], [_long(6300, 2)] * 2], [0, 0, 1], [0] * 3),
+    "symbols": lambda: Tableau([[], [ALPHA * _long(6300, 1)]], [0, 1]),
+    "floats": lambda: Tableau([[], [5e-324], [1e300, 5e-324]], [0, 0, 1]),
+    "roots": lambda: Tableau([[], [sympy.sqrt(2) * _long(2000, 1)]], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("tableau", LONG.values(), ids=LONG)
+def test_what_is_accepted_can_be_printed_and_read_back_and_checked(tableau, deadline):
+    tableau = tableau()
+    assert str(tableau)
+    assert tableau.to_latex()
+    assert tableau._repr_html_()
+    assert str(check(tableau, require_row_sums=False))
+    assert str(check(tableau).to_dict())
+    assert eval(repr(tableau), {**vars(sympy), "Tableau": Tableau}) == tableau
+    assert Tableau(tableau.A, tableau.b, tableau.c) == tableau
+    if not tableau.is_symbolic:
+        assert Tableau.from_json(tableau.to_json()) == tableau
+
+
+TOO_LONG = {
+    "sum of two": [[], [_long(6300, 1)], [_long(6300, 2), _long(6300, 3)]],
+    "sum of many": [[_long(6300, 60 * i + j) for j in range(10)] for i in range(10)],
+    "sum with symbols": [[], [1], [_long(6300, 1), ALPHA + _long(6300, 2)]],
+    "sum with roots": [[], [1], [_long(4000, 1), sympy.sqrt(2) + _long(4000, 2)]],
+    "symbols": [[], [ALPHA * 10**4400]],
+}
+
+
+@pytest.mark.parametrize("A", TOO_LONG.values(), ids=TOO_LONG)
+def test_row_sums_are_coefficients_too(A, deadline):
+    with pytest.raises(TableauError, match=r"bits|characters"):
+        Tableau(A, [0] * (len(A) - 1) + [1])
+
+
+def test_sums_that_are_short_may_have_long_terms():
+    x = _long(6300, 1)
+    assert Tableau([[], [1], [1 - x, x], [x, 0, -x]], [0, 0, 0, 1]).c == (0, 1, 1, 0)
+
+
+@pytest.mark.parametrize("nodes", [None, [0] * 60], ids=["row sums", "nodes"])
+def test_long_denominators_are_refused_before_they_grow(nodes, deadline):
+    A = [[_long(6300, 60 * i + j) for j in range(60)] for i in range(60)]
+    begin = time.process_time()
+    with pytest.raises(TableauError, match=r"common denominator.*20000 bits"):
+        check((A, [0] * 59 + [1], nodes) if nodes else (A, [0] * 59 + [1]))
+    assert time.process_time() - begin < 10  # it was 24 s, and is 1 s
+
+
+def test_weights_with_long_denominators_are_refused_before_they_grow(deadline):
+    with pytest.raises(TableauError, match=r"common denominator of b.*20000 bits"):
+        check(([[]] + [[0] * i for i in range(1, 60)], [_long(6300, i) for i in range(60)]))
+
+
+@pytest.mark.parametrize("name", tableaux.names())
+def test_first_same_as_last_in_floats(name):
+    exactly = tableaux.get(name)
+    A, b, *_ = exactly.to_numpy()
+    ends_with_b = exactly.stages > 1 and exactly.exact_A[-1] == exactly.exact_b
+    assert Tableau(A, b).is_fsal is ends_with_b
+    assert Tableau(A, b, A.sum(axis=1)).is_fsal is ends_with_b
+    assert exactly.is_fsal is (ends_with_b and name != "calvo65")  # published to 21 digits
+
+
+@pytest.mark.parametrize(
+    ("A", "b", "c", "expected"),
+    [
+        ([[], ["1/2"], [0, 1]], [0, 1, 0], None, True),
+        ([[], ["1/2"], [0, 1]], [0, 1, 0], [0, "1/2", "0.9999999999999999"], False),
+        ([[], [0.5], [0, 1.0]], [0, 1, 0], [0, 0.5, 0.9], False),
+        ([[], ["1/2"], [0, 1]], [0, 1, 0], ["1/4", "1/2", 1], False),  # its first stage is later
+        ([[], [ALPHA], [1 - ALPHA, ALPHA]], [1 - ALPHA, ALPHA, 0], None, True),
+        ([[], [ALPHA], [0.5, ALPHA]], [0.5, ALPHA, 0], None, False),
+    ],
+)
+def test_first_same_as_last(A, b, c, expected):
+    assert Tableau(A, b, c).is_fsal is expected
+
+
+@pytest.mark.parametrize("place", ["A", "b", "c", "b_hat"])
+def test_two_symbols_of_one_name_are_refused(place):
+    one, other = sympy.Symbol("x"), sympy.Symbol("x", positive=True)
+    parts = {"A": [[], [one]], "b": [0, 1], "c": [0, 1], "b_hat": [1, 0]}
+    parts[place] = [[], [one / other]] if place == "A" else [0, other]
+    with pytest.raises(TableauError, match=r"Symbol\('x'\) and Symbol\('x', positive=True\)"):
+        Tableau(parts["A"], parts["b"], parts["c"], b_hat=parts["b_hat"])
+
+
+BETA = sympy.Symbol("beta")
+
+
+@pytest.mark.parametrize(
+    ("entry", "values", "message"),
+    [
+        (1 / ALPHA, {"alpha": 0}, r"A\[1\]\[0\].*1/alpha.*a pole at alpha = 0. \(tableau 'mine'"),
+        (BETA / (ALPHA - 1), {"alpha": 1, "beta": 2}, "a pole at alpha = 1\\."),
+        (BETA / (ALPHA - 1), {"alpha": 1}, "a pole at alpha = 1\\."),
+        (1 / (ALPHA - BETA), {"alpha": "1/3", "beta": "1/3"}, "at alpha = 1/3, beta = 1/3\\."),
+        (1 / (ALPHA - BETA), {"alpha": BETA}, "a pole at alpha = beta\\."),
+        (1 / (ALPHA**2 - 2 * ALPHA - 1), {"alpha": "1 + sqrt(2)"}, r"alpha = 1 \+ sqrt\(2\)"),
+    ],
+)
+def test_a_pole_is_said_to_be_one(entry, values, message):
+    tableau = Tableau([[], [entry]], [0, 1], name="mine")
+    with pytest.raises(TableauError, match=message):
+        tableau.subs(**values)
+
+
+def test_a_zero_above_a_zero_is_no_pole_where_it_cancels():
+    tableau = Tableau([[], [(ALPHA**2 - 1) / (ALPHA - 1)]], [0, 1])
+    assert tableau.subs(alpha=1).c == (0, 2)

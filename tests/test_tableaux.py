@@ -3,6 +3,9 @@
 import re
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -276,6 +279,25 @@ def test_case_and_punctuation_do_not_matter(spelling, name):
 def test_a_method_is_built_once(name):
     assert tableaux.get(name) is tableaux.get(name)
     assert registry.METHODS[name].tableau() == tableaux.get(name)
+
+
+def test_threads_that_ask_at_once_get_one_object(monkeypatch):
+    built = registry._built
+    built.cache_clear()
+    barrier = threading.Barrier(8)
+    slow = registry.NamedMethod.tableau
+
+    def tableau(method):
+        time.sleep(0.05)
+        return slow(method)
+
+    def ask(_):
+        barrier.wait()
+        return tableaux.get("cooper_verner8")
+
+    monkeypatch.setattr(registry.NamedMethod, "tableau", tableau)
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(found) for found in pool.map(ask, range(8))}) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,73 +6,97 @@ y' = lambda y,    y_next = R(dt lambda) y,    R(z) = 1 + sum_n (b^T A^(n-1) 1) z
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError
-from keras_rk.numbers.coefficients import Coefficient, nearest, public
+from keras_rk.errors import TableauError, shown
+from keras_rk.numbers.coefficients import Coefficient, public
+from keras_rk.numbers.evaluation import Evaluation
+from keras_rk.numbers.polynomials import first_rise, integers, sign_at
+from keras_rk.numbers.square_roots import Number, Surd
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["StabilityFunction", "stability_function"]
 
 _ROUNDING = Fraction(1, 2**40)  # relative: less than that is what rounded coefficients leave
 _TOUCHING = Fraction(1, 10**10)  # |R| above one by less than that is a maximum that touches one
+_SHORT_BITS = 1024  # of a common denominator with which A and b become integers
+_SHOWING = range(1, 5)  # of these coefficients, those of published methods show their rounding
 
 
 @dataclass(frozen=True)
 class StabilityFunction:
     """The stability function R(z) = r_0 + r_1 z + ... + r_s z^s of an explicit method.
 
+    Where the coefficients are rational, the intervals end where |R| exceeds one, exactly. Where
+    they are rounded, irrational or very long, an excess of less than 1e-10 counts as none.
+
     Attributes:
         exact_coefficients: r_0, ..., r_s, without zeros at the end.
+        has_floats: whether they come from binary floats.
     """
 
     exact_coefficients: tuple[Coefficient, ...]
+    has_floats: bool = False
 
     @property
     def coefficients(self) -> tuple[Any, ...]:
         """r_0, ..., r_s: a `Fraction` where rational, a SymPy number otherwise."""
         return tuple(public(r) for r in self.exact_coefficients)
 
-    @cached_property
-    def _floats(self) -> list[float]:
-        return [nearest(r) for r in self.exact_coefficients]
-
     def __call__(self, z: Any) -> Any:
-        """R(z) in floating point, for a number or an array, real or complex."""
-        value = 0 * z
-        for r in reversed(self._floats):
-            value = value * z + r
-        return value
+        """R(z) in floating point, for a number or an array, real or complex.
+
+        Its error is below 1e-12 max(1, |R(z)|): in exact numbers where floats cancel.
+        """
+        return self._evaluation(z)
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(_close(self.exact_coefficients))
+
+    @cached_property
+    def _is_rounded(self) -> bool:
+        """Whether coefficients are floats, or show that they were floats or decimals."""
+        return self.has_floats or any(
+            0 < abs(r * math.factorial(n) - 1) < _ROUNDING
+            for n, r in enumerate(self.exact_coefficients)
+            if n in _SHOWING
+        )
 
     @cached_property
     def real_interval(self) -> float:
         """The largest x such that |R(-t)| <= 1 for all t in [0, x]."""
-        along = [r * (-1) ** n for n, r in enumerate(map(Fraction, self._floats))]
-        above, below = ([along[0] - sign, *along[1:]] for sign in (1, -1))
-
-        def excess(t: Fraction) -> Fraction:
-            return abs(_value(along, t)) - 1
-
-        return _first_exit(excess, [*_roots(above), *_roots(below)], _TOUCHING)
+        close = _close(self.exact_coefficients)
+        along = [r * (-1) ** n for n, r in enumerate(close)]
+        touching = self._touching(close)
+        excesses = ([along[0] - 1, *along[1:]], [-along[0] - 1, *(-r for r in along[1:])])
+        return _first_exit(excesses, touching)
 
     @cached_property
     def imaginary_interval(self) -> float:
         """The largest x such that |R(it)| <= 1 for all t in [-x, x].
 
-        With u = t^2, |R(it)|^2 - 1 is a polynomial in u. Its coefficients are computed exactly,
-        since the first of them, which decide, vanish by the conditions for the order.
+        With u = t^2, |R(it)|^2 - 1 is a polynomial in u. Its coefficients are computed exactly, or
+        with many digits, since the first of them, which decide, vanish by the order conditions.
         """
-        polynomial = _square_on_imaginary_axis(self.exact_coefficients)
-        while polynomial and not polynomial[0]:
-            polynomial = polynomial[1:]  # a power of u changes no sign
-        end = _first_exit(lambda u: _value(polynomial, u), _roots(polynomial))
-        return math.sqrt(end)
+        close = _close(self.exact_coefficients)
+        if self._is_rounded:
+            rounding = _ROUNDING
+        else:
+            rounding = Fraction(0) if self._is_exact(close) else Fraction(1, 2 ** (8 * len(close)))
+        excess = _square_on_imaginary_axis(close, rounding)
+        return math.sqrt(_first_exit([excess], 2 * self._touching(close)))
+
+    def _touching(self, close: Sequence[Fraction]) -> Fraction:
+        return Fraction(0) if self._is_exact(close) and not self._is_rounded else _TOUCHING
+
+    def _is_exact(self, close: Sequence[Fraction]) -> bool:
+        return list(self.exact_coefficients) == close
 
 
 def stability_function(tableau: Any) -> StabilityFunction:
@@ -105,18 +129,37 @@ def stability_function(tableau: Any) -> StabilityFunction:
     """
     tableau = as_tableau(tableau)
     _check_explicit_numbers(tableau)
-    coefficients: list[Coefficient] = [Fraction(1)]
-    power: list[Coefficient] = [Fraction(1)] * tableau.stages  # A^(n-1) 1
-    while any(power):
-        coefficients.append(_dot(tableau.exact_b, power))
-        power = [_dot(row, power) for row in tableau.exact_A]
+    coefficients = [Fraction(1), *_powers(tableau)]
     while len(coefficients) > 1 and not coefficients[-1]:
         coefficients.pop()
-    return StabilityFunction(tuple(coefficients))
+    return StabilityFunction(tuple(coefficients), tableau.has_floats)
+
+
+def _powers(tableau: Tableau) -> list[Any]:
+    """b^T A^(n-1) 1 for n = 1, 2, ..., in integers where the common denominator is short."""
+    A: Sequence[Sequence[Any]] = tableau.exact_A
+    b: Sequence[Any] = tableau.exact_b
+    entries = [x for row in (*A, b) for x in row]
+    scale: int | None = None
+    if all(isinstance(x, Fraction) for x in entries):
+        scale = math.lcm(*(x.denominator for x in entries))
+    if scale is not None and scale.bit_length() <= _SHORT_BITS:
+        *A, b = ([int(x * scale) for x in row] for row in (*A, b))
+    else:
+        scale = 1
+    rows, weights = [_entries(row) for row in A], _entries(b)
+    found: list[Any] = []
+    power: list[Any] = [1] * tableau.stages  # A^(n-1) 1 times scale^(n-1)
+    denominator = scale
+    while any(power):
+        found.append(Fraction(1, denominator) * _product(weights, power))
+        power = [_product(row, power) for row in rows]
+        denominator *= scale
+    return found
 
 
 def _check_explicit_numbers(tableau: Tableau) -> None:
-    called = f"tableau {tableau.name!r}" if tableau.name else repr(tableau)
+    called = f"tableau {tableau.name!r}" if tableau.name else shown(tableau)
     if tableau.is_symbolic:
         raise TableauError(
             "The stability function is computed of numbers: put them in place of the symbols with "
@@ -129,11 +172,16 @@ def _check_explicit_numbers(tableau: Tableau) -> None:
         )
 
 
-def _dot(row: Sequence[Any], column: Sequence[Any]) -> Any:
-    return sum((x * y for x, y in zip(row, column, strict=True) if x and y), Fraction(0))
+def _entries(row: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The entries that are not zero, with their columns."""
+    return [(j, x) for j, x in enumerate(row) if x]
 
 
-def _square_on_imaginary_axis(r: Sequence[Any]) -> list[Fraction]:
+def _product(entries: list[tuple[int, Any]], column: Sequence[Any]) -> Any:
+    return sum((x * column[j] for j, x in entries if column[j]), 0)
+
+
+def _square_on_imaginary_axis(r: Sequence[Fraction], rounding: Fraction) -> list[Fraction]:
     """The coefficients of |R(it)|^2 - 1 in u = t^2; what rounding explains is zero.
 
     |R(it)|^2 = R(it) R(-it), so that t^(2k) has sum_j (-1)^(j+k) r_j r_(2k-j).
@@ -142,52 +190,64 @@ def _square_on_imaginary_axis(r: Sequence[Any]) -> list[Fraction]:
     for k in range(len(r)):
         places = range(max(0, 2 * k - len(r) + 1), min(2 * k, len(r) - 1) + 1)
         terms = [r[j] * r[2 * k - j] * (-1) ** (j + k) for j in places]
-        total = Fraction(nearest(sum(terms, Fraction(-1 if k == 0 else 0))))
-        size = sum(abs(Fraction(nearest(term))) for term in terms)
-        polynomial.append(total if abs(total) > _ROUNDING * size else Fraction(0))
+        total = sum(terms, Fraction(-1 if k == 0 else 0))
+        is_rounding = rounding and abs(total) <= rounding * sum(map(abs, terms), Fraction(0))
+        polynomial.append(Fraction(0) if is_rounding else total)
     return polynomial
 
 
-def _value(polynomial: Sequence[Fraction], x: Fraction) -> Fraction:
-    value = Fraction(0)
-    for coefficient in reversed(polynomial):
-        value = value * x + coefficient
-    return value
+def _close(coefficients: Sequence[Any]) -> list[Fraction]:
+    """The coefficients; where one is irrational or very long, all rounded to many digits.
+
+    Within the interval, the terms of a polynomial of degree n that stays below one are as large as
+    those of Chebyshev's: (3 + sqrt(8))^n, and so less than 2^(3 n) times what is left of them.
+    """
+    degree = len(coefficients)
+    exact = [x for x in coefficients if not isinstance(x, Surd)]
+    common = math.lcm(*(x.denominator for x in exact))
+    if len(exact) == degree and common.bit_length() <= 32 * (degree + 32):
+        return list(coefficients)
+    return [_rounded(x, 8 * degree + 128) for x in coefficients]
 
 
-def _roots(polynomial: Sequence[Fraction]) -> list[float]:
-    """Where real roots are, and perhaps others: the real parts of all."""
-    import numpy as np
+def _rounded(x: Number, bits: int) -> Fraction:
+    """x to so many binary digits."""
+    near, precision = x, bits
+    while isinstance(near, Surd):
+        low, high = near.enclosure(precision)
+        if (high - low) * 2**bits <= abs(low):
+            near = low
+        precision *= 2
+    unit = Fraction(2) ** (near.numerator.bit_length() - near.denominator.bit_length() - bits)
+    return round(near / unit) * unit
 
-    return [float(x) for x in np.real(np.roots([float(x) for x in reversed(polynomial)]))]
 
-
-def _first_exit(
-    excess: Callable[[Fraction], Fraction], roots: Sequence[float], touching: Fraction = Fraction(0)
-) -> float:
-    """The first x > 0 at which `excess` turns positive; infinity if it never does.
+def _first_exit(excesses: Sequence[Sequence[Fraction]], touching: Fraction) -> float:
+    """The first x >= 0 beyond which one of the polynomials is positive; infinity without any.
 
     Args:
-        excess: a function that changes its sign at `roots` only.
-        roots: numbers near each of those, and others.
-        touching: as much above zero counts as zero, as far as rounding may have caused it.
+        touching: as much above zero counts as zero.
     """
-    ends = sorted(root for root in roots if root > 1e-9)
-    between = [(x + y) / 2 for x, y in zip([0.0, *ends], ends, strict=False)]
-    points = [Fraction(0), *map(Fraction, [*between, 2 * ends[-1] if ends else 1.0])]
-    for inside, outside in pairwise(points):
-        if excess(outside) > touching:
-            return 0.0 if inside == 0 else _bisected(excess, float(inside), float(outside))
-    return math.inf
+    if not touching:
+        return min(first_rise(integers(p)) for p in excesses)
+    return min(_exit_beyond(p, touching) for p in excesses)
 
 
-def _bisected(excess: Callable[[Fraction], Fraction], low: float, high: float) -> float:
-    """The boundary between two points, to the last bit."""
-    while True:
-        middle = (low + high) / 2
-        if not low < middle < high:
-            return low
-        if excess(Fraction(middle)) > 0:
+def _exit_beyond(p: Sequence[Fraction], touching: Fraction) -> float:
+    """Where p rises above zero on its way above `touching`."""
+    high = first_rise(integers([p[0] - touching, *p[1:]]))
+    if math.isinf(high):
+        return high
+    polynomial = integers(p)
+    back = high * 2.0**-52
+    while back < high and sign_at(polynomial, Fraction(high - back)) > 0:
+        back *= 2
+    if back >= high:
+        return 0.0
+    low = high - back
+    while low < (middle := (low + high) / 2) < high:
+        if sign_at(polynomial, Fraction(middle)) > 0:
             high = middle
         else:
             low = middle
+    return low

@@ -6,11 +6,12 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
-from keras_rk.numbers.coefficients import Coefficient, to_sympy, to_text
+from keras_rk.numbers.coefficients import Coefficient, is_symbolic, to_sympy, to_text
 from keras_rk.numbers.square_roots import Surd
 
-__all__ = ["Drawing"]
+__all__ = ["Drawing", "as_expression"]
 
 _WIDEST = 24
 
@@ -75,6 +76,38 @@ class Drawing:
     def _heads(self, write: Callable[[Coefficient], str]) -> list[str]:
         """What stands left of the rule: the nodes, and nothing beside the weights."""
         return [write(x) for x in self.nodes] + [""] * (len(self.rows) - self._stages)
+
+
+def as_expression(tableau: Any, rows: Sequence[Sequence[Coefficient]]) -> str:
+    """Python that gives the tableau back; beside SymPy's names, where it has symbols."""
+    if tableau.has_floats and not tableau.is_symbolic:
+        return f"Tableau.from_dict({tableau.to_dict()!r})"
+    arguments = [_listed(rows, _listed_row), _listed_row(tableau.exact_b)]
+    if not tableau.has_row_sums:
+        arguments.append(_listed_row(tableau.exact_c))
+    if tableau.exact_b_hat is not None:
+        arguments.append(f"b_hat={_listed_row(tableau.exact_b_hat)}")
+    for field in ("claimed_order", "claimed_embedded_order", "name", "source"):
+        if getattr(tableau, field) is not None:
+            arguments.append(f"{field}={getattr(tableau, field)!r}")
+    return f"Tableau({', '.join(arguments)})"
+
+
+def _listed(items: Sequence[Any], write: Callable[[Any], str]) -> str:
+    return f"[{', '.join(map(write, items))}]"
+
+
+def _listed_row(row: Sequence[Coefficient]) -> str:
+    return _listed(row, _constant)
+
+
+def _constant(x: Coefficient) -> str:
+    if is_symbolic(x):
+        from sympy import srepr
+
+        return str(srepr(x))
+    is_integer = isinstance(x, Fraction) and x.denominator == 1
+    return to_text(x) if is_integer else repr(to_text(x))
 
 
 def _text(x: Coefficient) -> str:

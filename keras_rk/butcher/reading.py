@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from keras_rk.butcher.matrix_forms import FORMS, fits, is_whole, lacks_first_row, square
 from keras_rk.errors import TableauError, shown
-from keras_rk.numbers.coefficients import Coefficient, exact, is_float, is_symbolic, whole_number
+from keras_rk.numbers.coefficients import (
+    Coefficient,
+    exact,
+    is_float,
+    is_symbolic,
+    sum_of,
+    symbols,
+    whole_number,
+)
 from keras_rk.numbers.grammar import check_roots
 from keras_rk.numbers.square_roots import Surd, common_field
+from keras_rk.numbers.totals import bounded_common
 
 __all__ = ["Reader", "order_number"]
 
@@ -81,6 +90,7 @@ class Reader:
         """Refuses more square roots than a tableau may have, and square roots beside symbols."""
         numbers = list(coefficients)
         symbolic = [x for x in numbers if is_symbolic(x)]
+        self._check_symbols(symbolic)
         if symbolic and any(isinstance(x, Surd) for x in numbers):
             raise TableauError(
                 "A tableau with symbols has rational numbers beside them; put another symbol in "
@@ -92,6 +102,34 @@ class Reader:
                 common_field(numbers, check_roots)
             except TableauError as error:
                 raise TableauError(f"{error}{self.where}") from None
+
+    def _check_symbols(self, coefficients: list[Coefficient]) -> None:
+        """A name stands for one symbol: `subs` and readers go by names."""
+        named: dict[str, Any] = {}
+        for symbol in (symbol for x in coefficients for symbol in symbols(x)):
+            other = named.setdefault(str(symbol), symbol)
+            if other != symbol:
+                from sympy import srepr
+
+                raise TableauError(
+                    "A name stands for one symbol, with the same assumptions everywhere. "
+                    f"Received: {' and '.join(sorted(map(srepr, (other, symbol))))}{self.where}."
+                )
+
+    def row_sums(self, rows: Sequence[Sequence[Coefficient]]) -> tuple[Coefficient, ...]:
+        """The nodes where none are given; they are coefficients like others."""
+        found = []
+        for i, row in enumerate(rows):
+            try:
+                if not any(map(is_symbolic, row)):
+                    _, elements = common_field(row)
+                    bounded_common((x.denominator for e in elements for x in e), "a row of A")
+                found.append(exact(sum_of(row)))
+            except TableauError as error:
+                raise TableauError(
+                    f"c[{i}], as the sum of row {i} of `A`: {error}{self.where}"
+                ) from None
+        return tuple(found)
 
     def order(self, value: Any, field: str) -> int | None:
         return None if value is None else order_number(value, field)
@@ -132,11 +170,12 @@ class Reader:
         return list(listed)
 
     def _number(self, value: Any, place: str) -> Coefficient:
-        self.has_floats = self.has_floats or is_float(value)
         try:
-            return exact(value)
+            found = exact(value)
         except TableauError as error:
             raise TableauError(f"{place}: {error}{self.where}") from None
+        self.has_floats = self.has_floats or is_float(value)
+        return found
 
 
 def order_number(value: Any, name: str) -> int:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
 from keras_rk.butcher.files import called, errors_name, parse, read_bytes, read_json
-from keras_rk.butcher.printing import Drawing
+from keras_rk.butcher.printing import Drawing, as_expression
 from keras_rk.butcher.reading import Reader
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import (
     Coefficient,
     exact,
     is_float,
+    is_sum,
     is_symbolic,
     looks_like_float,
     public,
-    reduced,
     simplest,
+    substituted,
+    sum_of,
     symbols,
     to_sympy,
     to_text,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tableau", "TableauError"]
 
+_ROUNDING = Fraction(1, 2**40)  # more than sums of float64 numbers are off
 _KEYS = ("A", "b", "c", "b_hat", "claimed_order", "claimed_embedded_order", "name", "source")
 
 
@@ -117,7 +120,7 @@ class Tableau:
         fields = {
             "exact_A": rows,
             "exact_b": weights,
-            "exact_c": tuple(_sum(row) for row in rows) if nodes is None else nodes,
+            "exact_c": read.row_sums(rows) if nodes is None else nodes,
             "exact_b_hat": embedded,
             "claimed_order": read.order(claimed_order, "claimed_order"),
             "claimed_embedded_order": read.order(claimed_embedded_order, "claimed_embedded_order"),
@@ -167,7 +170,12 @@ class Tableau:
     @property
     def row_sums(self) -> tuple[Coefficient, ...]:
         """sum_j a_ij, which the nodes should equal."""
-        return tuple(_sum(row) for row in self.exact_A)
+        return tuple(map(sum_of, self.exact_A))
+
+    @property
+    def has_row_sums(self) -> bool:
+        """Whether the nodes are the row sums of A."""
+        return all(map(is_sum, self.exact_c, self.exact_A))
 
     @property
     def is_explicit(self) -> bool:
@@ -177,17 +185,24 @@ class Tableau:
     @property
     def is_consistent(self) -> bool:
         """Whether the weights sum to exactly 1."""
-        return bool(_sum(self.exact_b) == 1)
+        return is_sum(Fraction(1), self.exact_b)
 
     @property
     def is_fsal(self) -> bool:
         """First same as last: the last stage is f at the step's result, the next step's first."""
         return (
             self.stages > 1
-            and self.exact_c[-1] == 1
+            and not self.exact_c[0]
+            and self._is_one(self.exact_c[-1])
             and self.exact_A[-1] == self.exact_b
             and self.is_explicit
         )
+
+    def _is_one(self, node: Coefficient) -> bool:
+        """Whether it is 1, or was 1 before floats were added up."""
+        if is_symbolic(node):
+            return False
+        return node == 1 or (self.has_floats and abs(node - 1) < _ROUNDING)
 
     @property
     def is_symbolic(self) -> bool:
@@ -227,7 +242,7 @@ class Tableau:
         chosen = {s: to_sympy(exact(values[str(s)])) for s in free if str(s) in values}
 
         def put(x: Any) -> Any:
-            return x.xreplace(chosen) if is_symbolic(x) else x
+            return substituted(x, chosen) if is_symbolic(x) else x
 
         return self._map(put, self.has_floats or any(map(is_float, values.values())))
 
@@ -256,14 +271,21 @@ class Tableau:
         return simplified._with_floats(still_floats)
 
     def _map(self, function: Callable[[Coefficient], Any], has_floats: bool) -> Tableau:
-        def each(row: Iterable[Coefficient]) -> tuple[Any, ...]:
-            return tuple(function(x) for x in row)
+        def each(row: Iterable[Coefficient], field: str) -> tuple[Any, ...]:
+            found = []
+            for j, x in enumerate(row):
+                try:
+                    found.append(function(x))
+                except TableauError as error:
+                    where = f" (tableau {shown(self.name)})" if self.name else ""
+                    raise TableauError(f"{field}[{j}]: {error}{where}") from None
+            return tuple(found)
 
         mapped = Tableau(
-            [each(row) for row in self.exact_A],
-            each(self.exact_b),
-            None if self.exact_c == self.row_sums else each(self.exact_c),
-            b_hat=None if self.exact_b_hat is None else each(self.exact_b_hat),
+            [each(row, f"A[{i}]") for i, row in enumerate(self.exact_A)],
+            each(self.exact_b, "b"),
+            None if self.has_row_sums else each(self.exact_c, "c"),
+            b_hat=None if self.exact_b_hat is None else each(self.exact_b_hat, "b_hat"),
             claimed_order=self.claimed_order,
             claimed_embedded_order=self.claimed_embedded_order,
             name=self.name,
@@ -307,7 +329,7 @@ class Tableau:
             "A": [[to_text(x) for x in row] for row in self._shown_rows()],
             "b": [to_text(x) for x in self.exact_b],
         }
-        if self.exact_c != self.row_sums:
+        if not self.has_row_sums:
             data["c"] = [to_text(x) for x in self.exact_c]
         if self.exact_b_hat is not None:
             data["b_hat"] = [to_text(x) for x in self.exact_b_hat]
@@ -396,8 +418,7 @@ class Tableau:
         return self.exact_A, self.exact_b, self.exact_c, self.exact_b_hat
 
     def __repr__(self) -> str:
-        name = "" if self.name is None else f"{self.name!r}, "
-        return f"<Tableau {name}{self.stages} stage{'s' * (self.stages > 1)}>"
+        return as_expression(self, self._shown_rows())
 
     def _shown_rows(self) -> list[tuple[Coefficient, ...]]:
         """The rows of A, without the zeros that an explicit method has anyway."""
@@ -420,10 +441,3 @@ class Tableau:
 
     def _repr_html_(self) -> str:
         return self._drawing().html()
-
-
-def _sum(row: Iterable[Coefficient]) -> Coefficient:
-    terms = tuple(row)
-    if any(is_symbolic(x) for x in terms):
-        return reduced(sum(to_sympy(x) for x in terms))
-    return sum(terms, Fraction(0))

@@ -17,6 +17,7 @@ from keras_rk.errors import TableauError
 from keras_rk.layers.hints import instead_of_a_layer, is_method
 from keras_rk.numbers.coefficients import exact, is_float, is_symbolic, to_text, whole_number
 from keras_rk.proof.checker import CheckReport, prove
+from keras_rk.proof.digits import brief
 from keras_rk.proof.order_conditions import Residuals
 from keras_rk.proof.pairs import pair_fault
 from keras_rk.tableaux.as_tableau import as_tableau
@@ -89,8 +90,8 @@ def proved_tableau(
         raise TableauError(
             f"f takes the time t, and for y' = f(t, y) {_called(tableau)} has order "
             f"{report.nonautonomous_order}, not {asked}: its nodes c are not the row sums of A. "
-            f"Received: nodes {', '.join(map(str, tableau.c))}, row sums "
-            f"{', '.join(map(str, tableau.row_sums))}."
+            f"Received: nodes {', '.join(map(brief, tableau.exact_c))}, row sums "
+            f"{', '.join(map(brief, tableau.row_sums))}."
         )
     # a pair that estimates nothing is refused where an estimate is needed: see `check_learning`
     if any(failure.rule != "pair" for failure in report.failures):

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Union
 
 from keras_rk.errors import TableauError, shown
+from keras_rk.numbers.expressions import cancelled, check_tree, from_sympy, reduced, substituted
 from keras_rk.numbers.grammar import MAX_EXPONENT, MAX_LENGTH, check_range, check_size, parse
-from keras_rk.numbers.square_roots import Number, Surd, square_root
+from keras_rk.numbers.square_roots import Number, Surd
+from keras_rk.numbers.totals import equals_total, total
 
 if TYPE_CHECKING:
     import sympy
@@ -25,14 +28,18 @@ if TYPE_CHECKING:
 __all__ = [
     "Coefficient",
     "approximate",
+    "cancelled",
     "exact",
     "is_float",
+    "is_sum",
     "is_symbolic",
     "looks_like_float",
     "nearest",
     "public",
     "reduced",
     "simplest",
+    "substituted",
+    "sum_of",
     "to_sympy",
     "to_text",
     "whole_number",
@@ -40,8 +47,6 @@ __all__ = [
 
 Coefficient = Union[Fraction, Surd, "sympy.Expr"]
 
-MAX_OPERATIONS = 200  # of a symbolic coefficient
-MAX_POWER = 16  # in a symbolic coefficient
 _FEW_DIGITS = Fraction(1, 10**10)
 _CHANCE, _CHANCE_OF_FEW_DIGITS = Fraction(1, 1000), Fraction(1, 20)
 _KINDS = "an integer, a Fraction, a Decimal, text, a SymPy number, a NumPy scalar or a float"
@@ -84,7 +89,7 @@ def _read(value: Any) -> Coefficient:
     if isinstance(value, Integral) and type(value).__name__ != "timedelta64":
         return check_size(Fraction(int(value)))
     if _is_sympy(value):
-        return _from_sympy(value)
+        return from_sympy(value)
     if is_float(value) or isinstance(value, Decimal):
         return check_size(_from_finite(value))
     raise TableauError(f"A coefficient is {_KINDS}. Received: {shown(value)}.")
@@ -105,6 +110,7 @@ def is_float(value: Any) -> bool:
     if isinstance(value, float):
         return True
     if _is_sympy(value):
+        check_tree(value)
         return any(number.is_Float for number in sys.modules["sympy"].preorder_traversal(value))
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.floating)
@@ -124,6 +130,20 @@ def is_symbolic(value: Coefficient) -> bool:
 def symbols(value: Coefficient) -> set[sympy.Symbol]:
     """The SymPy symbols in a coefficient."""
     return set() if isinstance(value, Fraction | Surd) else value.free_symbols
+
+
+def sum_of(terms: Sequence[Coefficient]) -> Coefficient:
+    """The exact sum, of numbers or of rational functions."""
+    if any(map(is_symbolic, terms)):
+        return reduced(sum(map(to_sympy, terms)))
+    return total(terms)
+
+
+def is_sum(value: Coefficient, terms: Sequence[Coefficient]) -> bool:
+    """Whether a coefficient is the sum of others."""
+    if any(map(is_symbolic, (value, *terms))):
+        return bool(value == sum_of(terms))
+    return equals_total(value, terms)
 
 
 def public(value: Coefficient) -> Fraction | sympy.Expr:
@@ -223,80 +243,3 @@ def _from_finite(value: Any) -> Fraction:
 def _is_sympy(value: Any) -> bool:
     sympy = sys.modules.get("sympy")  # a SymPy number exists only where SymPy is imported
     return sympy is not None and isinstance(value, sympy.Basic)
-
-
-def _from_sympy(value: Any) -> Coefficient:
-    if not getattr(value, "free_symbols", None):
-        return check_size(_evaluate(value))
-    import sympy
-
-    if not _is_rational_function(value):
-        raise TableauError(
-            "A symbolic coefficient is a rational function of symbols with rational numbers "
-            "(for a square root, put another symbol in its place, and the root in place of that "
-            f"symbol with `subs`). Received: {shown(value)}."
-        )
-    if sympy.count_ops(value) > MAX_OPERATIONS:
-        raise TableauError(
-            f"A symbolic coefficient has at most {MAX_OPERATIONS} operations. "
-            f"Received: {sympy.count_ops(value)}."
-        )
-    floats = {number: sympy.Rational(number) for number in value.atoms(sympy.Float)}
-    return reduced(value.xreplace(floats))
-
-
-def reduced(value: sympy.Expr) -> Coefficient:
-    """A rational function in lowest terms, and a number where its symbols cancel."""
-    import sympy
-
-    value = sympy.cancel(value)
-    return value if value.free_symbols else _evaluate(value)
-
-
-def _is_rational_function(value: Any) -> bool:
-    """Whether a SymPy object is built from symbols and finite rationals by + * and powers."""
-    if value.is_Symbol:
-        return bool(value.is_commutative)
-    if value.is_Rational or value.is_Float:
-        return bool(value.is_finite)
-    if value.is_Pow:
-        base, exponent = value.args
-        return exponent.is_Integer and abs(exponent) <= MAX_POWER and _is_rational_function(base)
-    return (value.is_Add or value.is_Mul) and all(map(_is_rational_function, value.args))
-
-
-def _evaluate(value: Any) -> Number:
-    """A SymPy number from its own tree: rationals, sums, products, integer and half powers."""
-    if value.is_Float and (value.is_zero or 1e-300 < abs(value) < 1e300):
-        import sympy
-
-        value = sympy.Rational(value)
-    if value.is_Rational and value.is_finite:
-        return Fraction(int(value.p), int(value.q))
-    if value.is_Add or value.is_Mul:
-        result, *others = (_evaluate(part) for part in value.args)
-        for other in others:
-            result = check_size(result + other if value.is_Add else result * other)
-        return result
-    if value.is_Pow:
-        base, exponent = value.args
-        if exponent.is_Rational and exponent.q in (1, 2, 4, 8, 16) and abs(exponent.p) <= 100:
-            root = _evaluate(base)
-            for _ in range(int(exponent.q).bit_length() - 1):
-                root = check_size(square_root(root))
-            return _power(root, int(exponent.p))
-    raise TableauError(
-        "A coefficient is built from rational numbers by + - * / and square roots. "
-        f"Received: {shown(value)}."
-    )
-
-
-def _power(base: Number, exponent: int) -> Number:
-    if exponent < 0:
-        if base == 0:
-            raise TableauError(f"A division by zero. Received: 0**({exponent}).")
-        return Fraction(1) / _power(base, -exponent)
-    result: Number = Fraction(1)
-    for _ in range(exponent):
-        result = check_size(result * base)
-    return result

@@ -42,7 +42,7 @@ def row_sums_advice(tableau: Tableau, off: Sequence[int]) -> str:
     if max(sizes) <= _SMALL:
         telling = sum(any(map(can_be_rounded, row)) for row in others)
         bounds = [_rounding(rows[i], size) for i, size in zip(off, sizes, strict=True)]
-        repair = _repair(tableau, lambda better: better.row_sums == better.exact_c)
+        repair = _repair(tableau, lambda better: better.has_row_sums)
         if len(off) > 1:
             short = all(map(le, sizes, bounds)) or telling <= len(off)
         else:  # several rounded coefficients rarely are all half a unit off in one direction
@@ -107,7 +107,7 @@ def location_advice(tableau: Tableau, wish: int) -> str:
         wish: the order that the method should have.
     """
     rows = sum(any(row) for row in tableau.exact_A)
-    if rows < 2 or tableau.exact_c != tableau.row_sums:
+    if rows < 2 or not tableau.has_row_sums:
         return ""
     if tableau.is_explicit and wish > tableau.stages:
         return ""  # no explicit method of so few stages has that order

@@ -13,9 +13,9 @@ from fractions import Fraction
 from keras_rk.numbers.coefficients import (
     Coefficient,
     approximate,
+    cancelled,
     is_symbolic,
     looks_like_float,
-    reduced,
     to_sympy,
     to_text,
 )
@@ -39,7 +39,7 @@ def brief(value: Coefficient, digits: int = SIGNIFICANT) -> str:
         digits: the significant digits of a decimal.
     """
     if is_symbolic(value):
-        return to_text(value)
+        return _expression(value)
     if _is_decimal(value):
         return approximate(value, digits)
     parts = value.coordinates if isinstance(value, Surd) else (value,)
@@ -48,10 +48,18 @@ def brief(value: Coefficient, digits: int = SIGNIFICANT) -> str:
     return text if 0 < len(text) <= LONGEST_EXACT else approximate(value)
 
 
+def _expression(value: Coefficient) -> str:
+    """A rational function; Python writes no number of more than 4,300 digits."""
+    try:
+        return to_text(value)
+    except ValueError:
+        return "an expression with numbers of more than 4,300 digits"
+
+
 def brief_pair(one: Coefficient, other: Coefficient) -> tuple[str, str, str]:
     """Two numbers that should be equal, written alike, and their difference."""
     if is_symbolic(one) or is_symbolic(other):
-        return brief(one), brief(other), brief(reduced(to_sympy(one) - to_sympy(other)))
+        return brief(one), brief(other), brief(cancelled(to_sympy(one) - to_sympy(other)))
     difference = one - other
     fractions = [x for x in (one, other) if isinstance(x, Fraction) and _terminates(x)]
     if len(fractions) == 2 and max(x.denominator for x in fractions) >= _AS_DECIMAL:

@@ -13,7 +13,7 @@ from operator import mul
 from typing import Any, Protocol
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.numbers.coefficients import Coefficient, exact, reduced, to_sympy
+from keras_rk.numbers.coefficients import Coefficient, cancelled, exact, to_sympy
 from keras_rk.numbers.linear_algebra import (
     Vector,
     Weights,
@@ -114,5 +114,5 @@ def _symbolic_form(tableau: Tableau) -> Form:
         nodes=c,
         rows=[_weights(row, A) for row in weights],
         matrix=matrix_product(A),
-        to_exact=lambda x, scale: reduced(domain.to_sympy(domain.convert(x)) / scale),
+        to_exact=lambda x, scale: cancelled(domain.to_sympy(domain.convert(x)) / scale),
     )

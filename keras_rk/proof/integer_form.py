@@ -14,7 +14,6 @@ with another one an m x m integer matrix: A becomes an integer matrix of size (s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -22,7 +21,6 @@ from operator import mul
 from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient
 from keras_rk.numbers.linear_algebra import (
     LONG_BITS,
@@ -35,10 +33,9 @@ from keras_rk.numbers.linear_algebra import (
 )
 from keras_rk.numbers.quadratic_fields import Coordinates, multiply
 from keras_rk.numbers.square_roots import common_field, number
+from keras_rk.numbers.totals import bounded_common
 
 __all__ = ["IntegerForm"]
-
-MAX_BITS = 20_000  # of published methods the longest has 1,256
 
 
 class IntegerForm:
@@ -71,7 +68,7 @@ class IntegerForm:
             for row, scale in zip(matrix, self._denominators, strict=True)
             for line in self._blocks(row, scale)
         ]
-        self._weights = [(row, _common(row)) for row in weights]
+        self._weights = [(row, _common(row, "b or b_hat")) for row in weights]
         self._A_for_order = _Powers(self._matrix, self._ratios(self._matrix, self._denominators))
         self._products: dict[int, Callable[[Vector], Vector]] = {}
         self._found: dict[tuple[int, bool], Weights] = {}
@@ -161,20 +158,16 @@ def _denominators(A: list[list[Coordinates]], c: list[Coordinates], explicit: bo
     """D_i for each stage: each a multiple of the one before, or all equal where that is cheap."""
     found = [1]
     for row, node in zip(A, c, strict=True):
-        found.append(math.lcm(found[-1], _common([*row, node])))
+        found.append(_common([*row, node], "A and c", found[-1]))
     longest = found[-1]
-    if longest.bit_length() > MAX_BITS:
-        raise TableauError(
-            f"The common denominator of A and c has at most {MAX_BITS} bits. "
-            f"Received: {longest.bit_length()} bits."
-        )
     if longest.bit_length() <= LONG_BITS or not explicit:
         return [longest] * len(A)
     return found[1:]
 
 
-def _common(elements: Iterable[Coordinates]) -> int:
-    return math.lcm(*(value.denominator for x in elements for value in x))
+def _common(elements: Iterable[Coordinates], what: str, known: int = 1) -> int:
+    denominators = (value.denominator for x in elements for value in x)
+    return bounded_common((known, *denominators), what)
 
 
 def _integers(elements: Iterable[Coordinates], scale: int) -> list[Any]:

@@ -6,6 +6,7 @@ coefficient is parsed, no `Tableau` built, before somebody asks for the method b
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class NamedMethod:
 
 METHODS: dict[str, NamedMethod] = {}
 _ALIASES: dict[str, str] = {}
+_BUILDING = threading.RLock()
 _SPELLINGS: dict[str, str] = {}  # a name or alias, without case and punctuation -> the name
 
 
@@ -132,7 +134,8 @@ def get(name: str) -> Tableau:
     found = _SPELLINGS.get(_plain(name[:_LONGEST_NAME]))
     if found is None or len(name) > _LONGEST_NAME:
         raise TableauError(_unknown(name))
-    return _built(found)
+    with _BUILDING:  # `cache` alone gives threads that ask at once an object each
+        return _built(found)
 
 
 @cache
