@@ -95,7 +95,7 @@ STACKS = {
 }
 
 
-@pytest.mark.parametrize("return_states", [False, True], ids=["state", "states"])
+@pytest.mark.parametrize("return_states", [False, *slow(True)], ids=["state", "states"])
 @pytest.mark.parametrize("name", STACKS)
 def test_run_layer_test_of_a_stack_with_arguments(name, return_states):
     arguments, trainable, non_trainable = STACKS[name]

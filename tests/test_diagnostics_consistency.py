@@ -21,7 +21,7 @@ from tests.diagnosed_networks import (
     sequential,
     smooth_field,
 )
-from tests.keras_helpers import dense, normal
+from tests.keras_helpers import dense, normal, slow
 
 Y = 2 * normal(200, 2)
 
@@ -31,7 +31,7 @@ def consistency(model, data, *args, **kwargs):
     return ode_consistency(model, data, *args, **options)
 
 
-@pytest.mark.parametrize("weights", ["piecewise_constant", "interpolated"])
+@pytest.mark.parametrize("weights", ["piecewise_constant", *slow("interpolated")])
 def test_a_fine_discretisation_of_a_smooth_field_loses_nothing(weights):
     exact = flow(smooth_field, Y)
     targets = (head_of(exact) > 0.5).astype(int)

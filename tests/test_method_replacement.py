@@ -88,9 +88,8 @@ AROUND = [
     sequential,
     functional,
     in_residual,
-    in_stack,
     in_subclass,
-    *slow(in_nested_model, in_time_distributed, after_blocks),
+    *slow(in_stack, in_nested_model, in_time_distributed, after_blocks),
 ]
 
 

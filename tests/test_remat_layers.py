@@ -130,7 +130,7 @@ def gradients_with(learned, shape, remat):
 
 
 @pytest.mark.parametrize("learned", LEARNED)
-@pytest.mark.parametrize("remat", ["step", "stage"])
+@pytest.mark.parametrize("remat", ["step", *slow("stage")])
 @pytest.mark.parametrize("shape", ["stack", *slow("one step", "many steps")])
 def test_with_learned_methods(shape, remat, learned):
     found, expected = (gradients_with(learned, shape, r) for r in (remat, None))

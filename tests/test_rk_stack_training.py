@@ -13,6 +13,7 @@ from tests.keras_helpers import (
     dropped_out,
     normal,
     numpy,
+    slow,
 )
 
 FIELDS = {
@@ -160,7 +161,7 @@ def test_ways_to_write_a_model(make):
     assert [tuple(weight.shape) for weight in model.weights[:2]] == [(2, 3, 3), (2, 3)]
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", *slow("mixed_float16")])
 def test_mixed_precision_trains(policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_rk.layers import RKResidual, RKStack
-from tests.keras_helpers import BACKEND, MODES, call_in, dense, normal, numpy
+from tests.keras_helpers import BACKEND, MODES, call_in, dense, normal, numpy, slow
 
 DEPTH = 3
 
@@ -42,7 +42,7 @@ def difference(layer):
     return np.abs(results[0] - results[1]).max()
 
 
-@pytest.mark.parametrize("steps", [1, 3, 8])
+@pytest.mark.parametrize("steps", [1, 3, *slow(8)])
 @pytest.mark.parametrize("make", LAYERS)
 def test_inference_repeats_training(make, steps):
     # The same time through all blocks, so that y and its round-off do not grow with them.
@@ -56,6 +56,7 @@ def test_inference_repeats_training_where_it_is_compiled(make, mode):
     assert difference(settled(make(normalized(), "heun2", steps=2), mode)) < 1e-5
 
 
+@pytest.mark.slow
 def test_inference_repeats_training_in_a_long_loop():
     assert difference(settled(residual(normalized(), "heun2", steps=50))) < 1e-4
 
