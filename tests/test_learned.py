@@ -11,10 +11,10 @@ import pytest
 from keras import ops
 
 from keras_rk import check, tableaux
-from keras_rk.layers import RKResidual, RKStack
+from keras_rk.layers import ConcatTime, RKResidual, RKStack
 from keras_rk.proof.order_conditions import order_conditions
 from keras_rk.steps.order_penalty import order_penalty
-from tests.keras_helpers import MODES, call_in, dense, gradients, normal, numpy, slow
+from tests.keras_helpers import MODES, call_in, dense, float64, gradients, normal, numpy, slow
 
 DEPTH = 3
 
@@ -367,3 +367,49 @@ def test_the_example_learns_a_method():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("consistent, order             True, 1") == 2
+
+
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize(
+    ("learned", "first", "then"),
+    [
+        ({"trainable_dt": "channel", "error_estimate": True}, "float32", "float64"),
+        ({"trainable_tableau": True, "steps": 2}, "float32", "float64"),
+        (
+            {"trainable_dt": True, "trainable_tableau": True, "order_penalty": (2, 1.0)},
+            "float64",
+            "mixed_bfloat16",
+        ),
+    ],
+    ids=["dt", "tableau", "both"],
+)
+def test_a_dtype_policy_that_is_set_anew(learned, first, then, make):
+    """What is learned keeps the dtype that it was built with."""
+    with float64():
+        layer = make(dense(3), "bogacki_shampine32", dtype=first, **learned)
+        y = ops.convert_to_tensor(normal(4, 3))
+        before = ops.cast(layer(y), "float32")
+        layer.dtype_policy = then
+        after = layer(y)
+        assert keras.backend.standardize_dtype(after.dtype) == layer.compute_dtype
+        np.testing.assert_allclose(
+            numpy(ops.cast(after, "float32")),
+            numpy(before),
+            rtol=1e-5 if then == "float64" else 1e-2,
+            atol=1e-6 if then == "float64" else 1e-2,
+        )
+        found = gradients(lambda y: ops.sum(layer(y) ** 2), layer, y)[1:]
+        for weight, gradient in zip(layer.trainable_weights, found, strict=True):
+            assert gradient.any(), weight.name
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_times_follow_a_dtype_policy_that_is_set_anew(make):
+    layer = make(ConcatTime(dense(3)), "heun2", trainable_dt=True)
+    y = normal(4, 3)
+    with float64():
+        before = numpy(layer(y))
+        layer.dtype_policy = "float64"
+        after = layer(y)
+        assert keras.backend.standardize_dtype(after.dtype) == "float64"
+        np.testing.assert_allclose(numpy(after), before, rtol=1e-5, atol=1e-6)

@@ -1,12 +1,24 @@
-"""Variables that f uses but does not own: read, trained and updated as in code written by hand."""
+"""Variables that f uses but does not own: read, trained and updated as in code written by hand.
+
+Also those that it owns and that are no part of it: what its metrics count.
+"""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import RKResidual
-from tests.keras_helpers import PLAIN, STATEFUL, ByHand, assert_same_variables, dense, normal, numpy
+from keras_rk.layers import RKResidual, RKStack
+from tests.keras_helpers import (
+    BACKEND,
+    PLAIN,
+    STATEFUL,
+    ByHand,
+    assert_same_variables,
+    dense,
+    normal,
+    numpy,
+)
 
 
 class Owner(keras.Model):
@@ -107,3 +119,86 @@ def test_noise_without_a_seed_is_new_in_each_evaluation(steps):
     if steps == 3:  # three equal samples would have three times, not sqrt(3) times the spread
         total = numpy(RKResidual(Noise(), "euler", steps=300)(y)) / 300
         assert np.abs(total).max() < 0.5
+
+
+def compiled(fitted):
+    """A model with a training of its own, as a pretrained network has."""
+    f = keras.Sequential([keras.Input((3,)), dense(3)])
+    f.compile("sgd", "mse", metrics=["mae"])
+    if fitted:
+        f.fit(normal(4, 3), normal(4, 3), verbose=0)
+    return f
+
+
+class Holder(keras.layers.Layer):
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
+
+    def call(self, y):
+        return self.held(y)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+COMPILED = {
+    "model": lambda: midpoint(compiled(fitted=False)),
+    "fitted": lambda: midpoint(compiled(fitted=True)),
+    "rematerialised": lambda: RKResidual(compiled(fitted=True), "midpoint", remat="stage"),
+    "in a layer": lambda: midpoint(Holder(compiled(fitted=True))),
+    "stack": lambda: RKStack(compiled(fitted=True), 2, "midpoint"),
+    "stacked": lambda: RKStack.from_layers([compiled(fitted=True), compiled(fitted=False)]),
+}
+
+
+@pytest.mark.parametrize("make", COMPILED.values(), ids=COMPILED.keys())
+def test_a_compiled_f_in_fit(make):
+    layer = make()
+    model = keras.Sequential([keras.Input((3,)), layer])
+    before = [numpy(weight) for weight in layer.trainable_weights]
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    model.fit(normal(8, 3), normal(8, 3, seed=2), verbose=0)
+    model.evaluate(normal(8, 3), normal(8, 3, seed=2), verbose=0)
+    after = [numpy(weight) for weight in layer.trainable_weights]
+    assert len(after) == 2
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+class Counting(keras.layers.Layer):
+    """Has a metric, which counts the numbers that it sees."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seen = keras.metrics.Sum()
+
+    def call(self, y):
+        self.seen.update_state(ops.ones_like(y))
+        return -y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("in_fit", [False, True], ids=["call", "fit"])
+@pytest.mark.parametrize(
+    ("wrap", "evaluations"),
+    [
+        (lambda f: RKResidual(f, "midpoint"), 2),
+        (lambda f: RKResidual(f, "euler", steps=3, remat="step"), 3),
+        (lambda f: RKStack(f, 2, "midpoint"), 4),
+    ],
+    ids=["stages", "steps", "stack"],
+)
+def test_a_metric_that_f_updates(wrap, evaluations, in_fit):
+    if in_fit and BACKEND == "jax":
+        pytest.skip("Keras on JAX takes no metric that a layer updates in `fit`")
+    layer = wrap(Counting())
+    if in_fit:
+        model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(normal(4, 3), normal(4, 1), verbose=0)
+    else:
+        layer(normal(4, 3))
+    assert layer.weights == []
+    assert float(numpy(layer.layer.seen.result())) == evaluations * 4 * 3

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_rk import loops
+from keras_rk.field.overwritten import overwritten
 from keras_rk.field.vector_field import Effects, Evaluation, Foreign, VectorField, is_seed
 
 
@@ -43,6 +44,10 @@ class StatePolicy:
         """The positions of those that have a value for each evaluation."""
         return self.places(variables) if self.state == "per_evaluation" else ()
 
+    def separate(self, variables: Sequence[keras.Variable]) -> tuple[int, ...]:
+        """The same, and after them those of which the gradients must not add up."""
+        return *self.multiplied(variables), *overwritten(variables)
+
 
 class Evaluations:
     """f at the stages of one step.
@@ -50,7 +55,8 @@ class Evaluations:
     Args:
         field: f.
         state: values for the variables of the field.
-        statistics: the moving statistics with a value for each evaluation: those of this step.
+        statistics: the variables with a value for each evaluation, in the order of
+            `StatePolicy.separate`: those of this step.
         times: the times of the stages; empty where f does not take t.
         effects: those of the field; needed for `remat`.
         remat: whether to compute what is inside f again for its gradient.
@@ -72,7 +78,7 @@ class Evaluations:
         self.state = state
         self.losses: list = []
         self._start = state
-        self._multiplied = policy.multiplied(field.variables)
+        self._separate = policy.separate(field.variables)
         self._statistics = statistics
         self._left: list[list] = [[] for _ in statistics]
         self._times = times
@@ -87,7 +93,7 @@ class Evaluations:
             self._generator.before(place, y)
         state, t = self._seen(place), self._times[place] if len(self._times) else None
         k, new, losses, foreign = self._evaluate(state, y, t)
-        for left, position in zip(self._left, self._multiplied, strict=True):
+        for left, position in zip(self._left, self._separate, strict=True):
             left.append(new[position])
         self.state = self._after(place, new)
         self.losses += losses
@@ -98,7 +104,7 @@ class Evaluations:
     def _seen(self, place: int) -> tuple:
         """The values that the variables of f have at this stage."""
         state = list(self.state)
-        for position, values in zip(self._multiplied, self._statistics, strict=True):
+        for position, values in zip(self._separate, self._statistics, strict=True):
             state[position] = values[place]
         if place and self._repeats_draws:
             for position in self.field.seeds:
@@ -132,7 +138,7 @@ class Evaluations:
     def _after(self, place: int, new: tuple) -> tuple:
         """What the next stage, or the next step, finds."""
         state = list(new)
-        kept = set(self._multiplied)
+        kept = set(self._separate)
         if place and self.policy.state == "first":
             kept |= set(self.policy.places(self.field.variables))
         if place and self._repeats_draws:
@@ -157,5 +163,5 @@ class Evaluations:
 
     @property
     def statistics(self) -> list[list]:
-        """The moving statistics with a value for each evaluation, as each stage has left them."""
+        """The variables with a value for each evaluation, as each stage has left them."""
         return self._left

@@ -68,7 +68,7 @@ def _is_float(variable: Any) -> bool:
 def _written(field: VectorField, y: keras.KerasTensor) -> set[int]:
     """The positions of the variables that f assigns to, depending on y as far as that shows."""
     try:
-        with loops.outside_graph():
+        with loops.outside_graph(), loops.unchanged(field.layer):
             return _depending_on_y(field, y)
     except Exception:  # under `jit`, or an f that does not take what is tried here
         state = [keras.KerasTensor(v.shape, dtype=v.dtype) for v in field.variables]

@@ -17,7 +17,9 @@ from keras import ops
 from keras_rk import loops
 from keras_rk.field.advice import advice_on_outputs, advice_on_shape
 from keras_rk.field.copies import layers_inside
+from keras_rk.field.dtypes import check_real
 from keras_rk.field.inputs import evaluate, is_tensor, takes_time
+from keras_rk.field.overwritten import check_owned
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Effects:
             Most layers write only non-trainable ones (moving statistics, seeds), but not all:
             `SpectralNormalization` assigns to its kernel.
         foreign: variables that f assigns to but does not own, such as Keras's global seed.
-        reads_foreign: whether f reads any that it does not own.
+        reads_foreign: whether f reads any that it does not own, or what is no variable.
         losses: whether f adds losses.
     """
 
@@ -93,6 +95,7 @@ class VectorField:
         dtype: the dtype of the derivatives that are returned.
         foreign: variables that f uses and does not own, to be treated as its own: a loop of the
             backend carries them. Others are read and written as in any other call.
+        evaluations: how often f is going to be evaluated with the same variables.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class VectorField:
         mask: Any = None,
         dtype: str = "float32",
         foreign: Sequence[keras.Variable] = (),
+        evaluations: int = 1,
     ) -> None:
         self.layer = layer
         self.args = tuple(args)
@@ -110,6 +114,7 @@ class VectorField:
         self.mask = mask
         self.dtype = dtype
         self.foreign = tuple(foreign)
+        self.evaluations = evaluations
         self.takes_time = takes_time(layer)
         self.variables = [*own_variables(layer), *foreign]
         # Which variables are trainable can change between calls (freezing): read now.
@@ -155,10 +160,12 @@ class VectorField:
             foreign = tuple(variable for variable, *_ in scope.foreign.values())
             pairs = enumerate(zip(new_state, state, strict=True))
             written = tuple(place for place, (new, old) in pairs if new is not old)
-            found.append(Effects(written, foreign, scope.reads_foreign, bool(scope.losses)))
+            reads_foreign = bool(scope.read) or loops.has_buffers(self.layer)
+            found.append(Effects(written, foreign, reads_foreign, bool(scope.losses)))
             return k
 
-        look(see, (y, tuple(state), () if t is None else (t,), self.constants()))
+        with loops.unchanged(self.layer):
+            look(see, (y, tuple(state), () if t is None else (t,), self.constants()))
         return found[-1]
 
     def constants(self) -> list:
@@ -176,7 +183,9 @@ class VectorField:
 
     def owning(self, foreign: Sequence[keras.Variable]) -> VectorField:
         """This field with variables that it uses and does not own treated as its own."""
-        return VectorField(self.layer, self.args, self.kwargs, self.mask, self.dtype, foreign)
+        return VectorField(
+            self.layer, self.args, self.kwargs, self.mask, self.dtype, foreign, self.evaluations
+        )
 
     @property
     def key(self) -> Hashable:
@@ -199,6 +208,9 @@ class VectorField:
         with _FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
             k = evaluate(self.layer, y, self.args, kwargs)
         check_same_shape(self.layer, y.shape, k.shape)
+        check_real(k, self.layer, "What f returns")
+        if self.evaluations > 1:
+            check_owned(scope.read, self.layer)
         return k, tuple(self._new_values(scope, state)), scope
 
     def _new_values(self, scope: _FieldScope, state: Sequence[Any]) -> Iterator[Any]:
@@ -232,8 +244,12 @@ def is_seed(variable: keras.Variable) -> bool:
 
 
 def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """All variables of a layer, in an order that freezing does not change."""
-    return [*layer.variables, *layer.metrics_variables]
+    """All variables of a layer, in an order that freezing does not change.
+
+    Those of metrics are not among them. Mostly they belong to a model's own `fit`, and on JAX they
+    are empty while another model is fitted; a metric that f itself updates is a foreign variable.
+    """
+    return list(layer.variables)
 
 
 class _FieldScope(keras.StatelessScope):
@@ -248,12 +264,13 @@ class _FieldScope(keras.StatelessScope):
         self._own = frozenset(id(variable) for variable, _ in mapping)
         self.written: set[int] = set()
         self.foreign: dict[int, Foreign] = {}
-        self.reads_foreign = False
+        self.read: dict[int, keras.Variable] = {}  # foreign ones
         self.kept_losses: list = []
 
     def get_current_value(self, variable: Any) -> Any:
         value = super().get_current_value(variable)
-        self.reads_foreign = self.reads_foreign or id(variable) not in self._own
+        if id(variable) not in self._own:
+            self.read[id(variable)] = variable
         if value is None and self.original_scope is not None:
             return self.original_scope.get_current_value(variable)
         return value
@@ -316,6 +333,7 @@ def check_derivative(layer: keras.layers.Layer, y: Any, k: Any, called: str = "f
             f"Received: {k} from layer {layer.name!r}."
         )
     check_same_shape(layer, y.shape, k.shape, called)
+    check_real(k, layer, f"What {called} returns")
 
 
 def without_autocast(function: Callable[[Any], Any], y: Any) -> Any:

@@ -9,7 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import loops
 from keras_rk.field.copies import unfreeze
+from keras_rk.field.dtypes import check_policy, check_real
 from keras_rk.field.evaluations import StatePolicy
 from keras_rk.field.inputs import (
     NOT_FOR_BUILD,
@@ -86,6 +88,7 @@ class MethodLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_policy(self)
         with_time = takes_time(field)
         self._tableau, _ = proved_tableau(tableau, options["order"], options["require"], with_time)
         for name, read in OPTIONS.items():
@@ -150,6 +153,14 @@ class MethodLayer(keras.layers.Layer):
         return weights + ([] if self.statistics is None else self.statistics.weights)
 
     @property
+    def metrics(self) -> list[keras.Metric]:
+        """Those of f. A model's own, of its own `fit`, are nothing to a model around it.
+
+        Keras leaves them out of models in models, but not of models in other layers.
+        """
+        return [] if isinstance(self.layer, keras.Model) else super().metrics
+
+    @property
     def length(self) -> int:
         """How many states there are after the first, with `return_states`."""
         raise NotImplementedError
@@ -189,6 +200,8 @@ class MethodLayer(keras.layers.Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         check_one_tensor(inputs)
+        check_real(inputs, self)
+        check_policy(self)  # it may have been set anew
         if not self.built:  # Keras tells `build` the first shape only; f may need the others
             check_held_still(self.layer, inputs, args, kwargs)
             constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
@@ -210,7 +223,9 @@ class MethodLayer(keras.layers.Layer):
         check_call(layer, y, args, kwargs)
         if takes_time(layer):
             kwargs[TIME] = keras.KerasTensor((), dtype=self._state_dtype)
-        check_derivative(layer, y, evaluate(layer, y, args, kwargs))
+        with loops.unchanged(layer):
+            k = evaluate(layer, y, args, kwargs)
+        check_derivative(layer, y, k)
 
     def build_method(
         self,
@@ -282,7 +297,8 @@ class MethodLayer(keras.layers.Layer):
             kwargs = {**kwargs, "training": training}
         if kwargs.get("mask", ...) is None or not takes_mask(layer):
             kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
-        return VectorField(layer, args, kwargs, mask, self._state_dtype)
+        evaluations = self._integration.evaluations * (self._blocks or 1)
+        return VectorField(layer, args, kwargs, mask, self._state_dtype, evaluations=evaluations)
 
     def call(
         self,

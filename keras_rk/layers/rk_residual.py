@@ -119,13 +119,15 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         Same as the input; `(batch, steps + 1, ...)` with `return_states`.
 
     f runs in its own dtype policy; y is summed up in at least float32, and returned in this
-    layer's compute dtype. (In float64, too, f is only as exact as its operations: on JAX and
+    layer's compute dtype. Integers and truth values are taken as floats; a y, or an f(y), of
+    complex numbers is refused. (In float64, too, f is only as exact as its operations: on JAX and
     PyTorch most of `keras.ops`, and so `keras.layers.Dense`, return float32 for float64.) Losses
     that f adds in a call count once per step, as their mean over the evaluated stages;
     regularizers of weights count once. Stages that cannot reach the output are not evaluated.
     What f assigns to its own trainable weights in a call, as `SpectralNormalization` does, is
     differentiated through, also on TensorFlow, where a loop written by hand stops the gradient
-    there; what it assigns to other variables is not.
+    there; what it assigns to other variables is not. Float8 layers inside f get scales that fit all
+    evaluations together.
 
     More than one step runs in a loop of the backend, so that the time to compile does not grow
     with `steps`; `RKStack` documents what that means on each backend.
@@ -137,7 +139,8 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         keras_rk.TableauError: at construction, for a tableau without the required properties.
         ValueError: at construction, for a bad argument, or for arguments that exclude each other
             (an error estimate without `b_hat`, or of a tableau that is trained); when built, for
-            an f that changes the shape; when called, for a y that is not one tensor.
+            an f that changes the shape; when called, for a y that is not one tensor of real
+            numbers, and for an f(y) of others.
         TypeError: when built, for further arguments that f does not take.
         AttributeError: for setting an argument after construction.
 

@@ -134,6 +134,7 @@ def _stacked_variable(
     )
     stacked.regularizer = per_block_regularizer(variable.regularizer)
     stacked.constraint = per_block_constraint(variable.constraint)
+    stacked.overwrite_with_gradient = variable.overwrite_with_gradient
     if trainable:
         stacked.trainable = variable.trainable
     return stacked

@@ -149,6 +149,16 @@ def look(function: Callable[[Any], Any], values: Any) -> None:
         function(values)
 
 
+def has_buffers(layer: keras.layers.Layer) -> bool:
+    """Whether a layer has state that is no variable: that of modules of PyTorch inside it."""
+    return _is("torch") and bool(_native().buffers(layer))
+
+
+def unchanged(layer: keras.layers.Layer) -> AbstractContextManager:
+    """Where running a layer leaves such state as it was."""
+    return _native().unchanged(layer) if _is("torch") else nullcontext()
+
+
 def look_at_symbols(function: Callable[[Any], Any], values: Any) -> None:
     """The same with nothing but the shapes of tensors."""
     _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))

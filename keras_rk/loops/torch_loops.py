@@ -61,6 +61,37 @@ def look(function: Callable[[Any], Any], values: Any) -> None:
     torch.random.set_rng_state(state)
 
 
+def buffers(layer: Any) -> list:
+    """What the modules of PyTorch inside a Keras layer assign to: statistics and counters.
+
+    They are looked for in all attributes: PyTorch does not see layers in lists as its modules.
+    """
+    found: dict[int, Any] = {}
+    waiting = [layer]
+    while waiting:
+        value = waiting.pop()
+        is_module = isinstance(value, torch.nn.Module)
+        if id(value) in found or not (is_module or isinstance(value, (dict, list, tuple, set))):
+            continue
+        found[id(value)] = value
+        inside = vars(value) if is_module else value
+        waiting += inside.values() if isinstance(inside, dict) else inside
+    modules = (value for value in found.values() if isinstance(value, torch.nn.Module))
+    return [buffer for module in modules for buffer in module.buffers(recurse=False)]
+
+
+@contextmanager
+def unchanged(layer: Any) -> Iterator[None]:
+    before = [(buffer, buffer.clone()) for buffer in buffers(layer)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
 def scan(
     body: Body,
     carry: Any,

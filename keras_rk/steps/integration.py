@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_rk import loops
 from keras_rk.field.evaluations import Evaluations, StatePolicy
+from keras_rk.field.overwritten import for_each_evaluation, overwritten
 from keras_rk.field.vector_field import Effects, VectorField, cast
 from keras_rk.steps.stages import StagePlan, step
 
@@ -104,8 +105,28 @@ class Integration:
             times: the times of all evaluations, shape `(steps, stages)`, where f takes t.
             path: whether to keep y after each step.
         """
+        spread = [
+            for_each_evaluation(state[place], self.evaluations)
+            for place in overwritten(field.variables)
+        ]
+        values = [*statistics, *spread]
         if effects is not None and (self.steps > 1 or self.remat == "step"):
-            return self._in_loop(field, y, state, statistics, effects, factors, times, path)
+            found = self._in_loop(field, y, state, values, effects, factors, times, path)
+        else:
+            found = self._one_step(field, y, state, values, effects, factors, times, path)
+        return found._replace(statistics=found.statistics[: len(statistics)])
+
+    def _one_step(
+        self,
+        field: VectorField,
+        y: Any,
+        state: tuple,
+        statistics: Sequence[Any],
+        effects: Effects | None,
+        factors: Sequence[Any],
+        times: Any,
+        path: bool,
+    ) -> Solution:
         stages = len(self.plan.stages)
         rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
@@ -129,9 +150,9 @@ class Integration:
     ) -> Solution:
         """The steps as iterations of a loop, of which all that changes is passed on or put out."""
         stages = len(self.plan.stages)
-        multiplied = self.policy.multiplied(field.variables)
-        changing = [n for n, place in enumerate(multiplied) if place in effects.written]
-        carried = effects.without(multiplied)
+        separate = self.policy.separate(field.variables)
+        changing = [n for n, place in enumerate(separate) if place in effects.written]
+        carried = effects.without(separate)
         written, others = carried.split(state)
 
         def body(carry: tuple, x: tuple, constants: tuple) -> tuple:

@@ -64,14 +64,14 @@ class Method:
         factors = ops.convert_to_tensor(self._factors)
         if learned_tableau is not None:
             dts = np.array([[nearest(dt, self.dtype)] for dt in self.dts], self.dtype)
-            factors = ops.convert_to_tensor(dts) * ops.stack(learned_tableau.factors())
+            factors = ops.convert_to_tensor(dts) * self._cast(ops.stack(learned_tableau.factors()))
         if self.blocks is None:
             factors = factors[0]
         elif learned_step is not None or len(self.dts) == 1:
             factors = ops.broadcast_to(factors, (self.blocks, factors.shape[1]))
         if learned_step is None:
             return factors
-        ratio = learned_step.ratio()
+        ratio = self._cast(learned_step.ratio())
         if learned_step.by_channel:
             return ops.expand_dims(factors, -1) * ops.expand_dims(ratio, -2)
         return factors * ops.expand_dims(ratio, -1)
@@ -84,11 +84,15 @@ class Method:
             return ops.convert_to_tensor(self._fixed_times)
         dts, nodes = self._steps_and_nodes
         if learned_step is not None:
-            dts = ops.convert_to_tensor(dts.astype(self.dtype)) * learned_step.ratio()
+            dts = ops.convert_to_tensor(dts.astype(self.dtype)) * self._cast(learned_step.ratio())
         if learned_tableau is not None:
-            nodes = ops.stack(learned_tableau.nodes())
+            nodes = self._cast(ops.stack(learned_tableau.nodes()))
         dts, nodes = (ops.convert_to_tensor(x, dtype=self.dtype) for x in (dts, nodes))
         return self._times(dts, nodes, ops)
+
+    def _cast(self, learned: Any) -> Any:
+        """What is learned, which has the dtype that y was summed up in when it was built."""
+        return ops.cast(learned, self.dtype)
 
     @property
     def _steps_and_nodes(self) -> tuple[Any, Any]:
