@@ -11,8 +11,9 @@ import keras
 from keras import ops
 
 from keras_rk import loops
+from keras_rk.field.effects import Effects
 from keras_rk.field.inputs import evaluate, takes_time
-from keras_rk.field.vector_field import Effects, VectorField
+from keras_rk.field.vector_field import VectorField
 from keras_rk.layers.arguments import block_step_sizes, fixed, positive_integer, random_seed
 from keras_rk.layers.blocks import (
     OF_ONE_METHOD,
@@ -337,8 +338,8 @@ class RKStack(MethodLayer):
             tuple(tuple(part.field.constants()) for part in parts),
             self.depth,
             outputs=outputs,
-            key=tuple(part.field.key for part in parts),
-            traceable=self.steps == 1 and not any(part.effects.reads_foreign for part in parts),
+            key=tuple(part.effects.kind for part in parts),
+            traceable=self.steps == 1 and all(part.effects.traceable for part in parts),
             remat=self.remat == "step" and self.steps == 1,
             one_draw=self.noise == "per_step" and len(self._method.plan.stages) > 1,
         )

@@ -106,7 +106,7 @@ class Loop:
         arguments = body, carry, xs, constants, length, outputs, remat
         if _is("torch") and traceable:
             return _native().scan(*arguments, self.traces, (key, self._compiled, one_draw))
-        in_graph = _is("jax", "tensorflow") and _native().is_compiling((carry, xs, constants))
+        in_graph = is_making_graph((carry, xs, constants))
         if in_graph and (remat or not unroll):
             return _native().scan(*arguments)
         again = rematerialised(body, _remat) if remat else body
@@ -134,12 +134,17 @@ def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return _native().remat(function, arguments)
 
 
+def is_making_graph(values: Any) -> bool:
+    """Whether JAX or TensorFlow compiles what is computed from these values."""
+    return _is("jax", "tensorflow") and _native().is_compiling(values)
+
+
 def look(function: Callable[[Any], Any], values: Any) -> None:
     """Calls a function of tensors in order to see what it does in passing, without effect.
 
     The tensors are abstract where a graph is being made.
     """
-    in_graph = _is("jax", "tensorflow") and _native().is_compiling(values)
+    in_graph = is_making_graph(values)
     if _is("tensorflow") and in_graph:
         look_at_symbols(function, values)
     elif _is("torch") or in_graph:
