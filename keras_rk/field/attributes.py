@@ -6,8 +6,9 @@ What is remembered of an earlier call is then no longer true.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -43,13 +44,32 @@ class Attributes:
     def __init__(self, values: Sequence[Any], left_out: Collection[Row] = ()) -> None:
         self._objects: dict[int, Any] = {}  # kept alive, so that no other one takes over an id
         self._waiting: list[Any] = []
+        self._parts: list[tuple[Callable[[], Iterable[Any]], tuple]] = []
+        self._can_tell = True
+        self._values = tuple(values)
         self.rows: dict[Row, Any] = {(0, ""): self._comparable(values)}
         while self._waiting and len(self.rows) < MOST_ROWS:
             one = self._waiting.pop()
+            for parts in _parts_of(one):
+                self._note(parts)
             for name, value in _attributes(one):
                 row = id(one), name
                 if row not in left_out:
                     self.rows[row] = self._comparable(value)
+
+    def are_untouched(self, values: Sequence[Any]) -> bool:
+        """Whether the values are the same objects, as is all that is held by what was looked into.
+
+        That takes a fraction of the time of looking again; False may be wrong.
+        """
+        return (
+            self._can_tell
+            and _is_same(values, self._values)
+            and all(_is_same(parts(), before) for parts, before in self._parts)
+        )
+
+    def _note(self, parts: Callable[[], Iterable[Any]]) -> None:
+        self._parts.append((parts, tuple(parts())))
 
     def changed_since(self, before: Attributes) -> set[Row]:
         """The rows that are others than before."""
@@ -67,9 +87,11 @@ class Attributes:
         if isinstance(value, _NUMBERS):
             return type(value), value
         if isinstance(value, _CONTAINERS) and len(value) <= MOST_ENTRIES and depth < MOST_DEPTH:
-            parts = value.items() if isinstance(value, Mapping) else value
-            return type(value), *[self._comparable(part, depth + 1) for part in list(parts)]
+            if not isinstance(value, (tuple, frozenset)):
+                self._note(partial(_contents, value))
+            return type(value), *[self._comparable(part, depth + 1) for part in _contents(value)]
         if isinstance(value, np.ndarray) and value.size <= MOST_ENTRIES:
+            self._can_tell = False
             return value.dtype, value.shape, value.tobytes()
         if is_tensor(value) and not isinstance(value, (keras.Variable, np.ndarray)):
             return "tensor"
@@ -81,6 +103,15 @@ class Attributes:
             if _is_looked_into(value):
                 self._waiting.append(value)
         return id(value)
+
+
+def _is_same(found: Iterable[Any], others: tuple) -> bool:
+    values = tuple(found)
+    return len(values) == len(others) and all(map(is_, values, others))
+
+
+def _contents(container: Any) -> tuple:
+    return (*container, *container.values()) if isinstance(container, Mapping) else (*container,)
 
 
 def _lists_of_layers() -> list[str]:
@@ -116,6 +147,20 @@ def _is_own(value: Any) -> bool:
     return module.partition(".")[0] not in ("keras", "keras_rk", "builtins", "numpy")
 
 
+def _parts_of(value: Any) -> list[Callable[[], Iterable[Any]]]:
+    """Functions that return the objects which something that is looked into holds directly."""
+    if isinstance(value, (MethodType, partial)):
+        return []
+    if isinstance(value, FunctionType):
+        return [lambda: [part for _, part in _of_function(value)]]
+    if isinstance(value, type):
+        return [vars(kind).values for kind in value.__mro__ if _is_own(kind)]
+    held: list[Callable[[], Iterable[Any]]] = [vars(value).values]
+    if isinstance(value, keras.layers.TorchModuleWrapper):
+        held.append(lambda: [value.module])
+    return held
+
+
 def _attributes(value: Any) -> Iterator[tuple[Any, Any]]:
     """What is to be compared of something that is looked into, by name."""
     if isinstance(value, MethodType):
@@ -144,7 +189,8 @@ def _of_layer(layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
         if name not in hidden:
             yield name, value
     yield "layers", (*[vars(layer).get(name) for name in _LAYERS], *templates_of(layer))
-    yield "module", getattr(layer, "module", None)  # what is wrapped of PyTorch's own
+    if isinstance(layer, keras.layers.TorchModuleWrapper):
+        yield "module", layer.module
 
 
 def _of_class(kind: type) -> Iterator[tuple[Any, Any]]:

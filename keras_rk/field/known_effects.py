@@ -14,6 +14,7 @@ from keras_rk.field.effects import Effects
 from keras_rk.field.vector_field import VectorField
 
 MOST_KINDS = 32  # of calls that are remembered
+MOST_RECENT = 4  # of which is asked first whether nothing has changed
 
 
 class _Kind(NamedTuple):
@@ -58,13 +59,16 @@ class KnownEffects:
         Args:
             read: returns values for the variables of f; those that they have by default.
         """
-        if loops.is_making_graph((y, field.constants())):
+        if loops.is_making_graph(y):
             return self._look(field, y, read)
         form, values = field.kind_of_call()
+        for kind in self._kinds[:MOST_RECENT]:
+            if kind.form == form and kind.attributes.are_untouched(values):
+                return kind.effects
         attributes = Attributes(values, self._left_out)
         for kind in self._kinds:
             if kind.form == form and kind.attributes.rows == attributes.rows:
-                self._put_first(kind)
+                self._put_first(kind._replace(attributes=attributes), kind)
                 return kind.effects
         # Of numbers that change with each call, none is worth what a trace costs.
         is_lasting = all(kind.form != form for kind in self._kinds)
@@ -79,10 +83,9 @@ class KnownEffects:
         t = ops.zeros((), self._dtype) if field.takes_time else None
         return field.effects(y, (read or field.read)(), t)
 
-    def _put_first(self, kind: _Kind) -> None:
-        if not self._kinds or self._kinds[0] is not kind:
-            others = [other for other in self._kinds if other is not kind]
-            self._kinds = [kind, *others[: MOST_KINDS - 1]]
+    def _put_first(self, kind: _Kind, instead: _Kind | None = None) -> None:
+        others = [other for other in self._kinds if other is not instead]
+        self._kinds = [kind, *others[: MOST_KINDS - 1]]
 
     def _leave_out(self, rows: set[Row]) -> None:
         self._left_out |= rows

@@ -10,8 +10,10 @@ from keras_rk.loops.common import is_tensor
 
 
 def masks_of(values: Any) -> Any:
-    """The mask that each tensor of a structure carries; None where it has none."""
-    return keras.tree.map_structure(_mask_of, values)
+    """The mask of each tensor in a structure, None for one without; None if there are none."""
+    masks = [_mask_of(x) for x in keras.tree.flatten(values)]
+    has_any = any(mask is not None for mask in masks)
+    return keras.tree.pack_sequence_as(values, masks) if has_any else None
 
 
 def with_masks(values: Any, masks: Any) -> Any:
@@ -20,7 +22,7 @@ def with_masks(values: Any, masks: Any) -> Any:
     Some layers take masks off the tensors that they are given (`MultiHeadAttention`), and what is
     computed from a tensor, or put into its place, carries none.
     """
-    return keras.tree.map_structure(with_mask, values, masks)
+    return values if masks is None else keras.tree.map_structure(with_mask, values, masks)
 
 
 def with_mask(x: Any, mask: Any) -> Any:

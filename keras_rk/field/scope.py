@@ -29,7 +29,7 @@ class FieldScope(keras.StatelessScope):
     def __init__(self, mapping: list, foreign: Sequence[tuple] = ()) -> None:
         super().__init__([*mapping, *foreign], collect_losses=True)
         self._own = frozenset(id(variable) for variable, _ in mapping)
-        self.written: set[int] = set()
+        self.written: dict[int, tuple[keras.Variable, Any]] = {}
         self.foreign: dict[int, Foreign] = {}
         self.reads_foreign = False
         self.kept_losses: list = []
@@ -50,7 +50,21 @@ class FieldScope(keras.StatelessScope):
             before = self.foreign[key].before if key in self.foreign else self._before(variable)
             self.foreign[key] = Foreign(variable, before, value)
         super().add_update((variable, value))
-        self.written.add(key)
+        self.written[key] = variable, value
+
+    def check_reach(self, layer: keras.layers.Layer, cause: Exception | None = None) -> None:
+        """Refuses what was assigned inside of a branch or a loop of TensorFlow, and stays there."""
+        left_behind = [v for v, value in self.written.values() if loops.is_left_behind(value)]
+        if left_behind:
+            raise ValueError(
+                "In a graph of TensorFlow, f cannot assign to variables inside `ops.cond`, "
+                "`ops.switch`, `ops.while_loop`, `ops.map` and the like, nor draw random numbers, "
+                "which assigns to a seed: what is computed there can only be returned. Compute "
+                "both branches and choose, `ops.where(condition, one, other)`; write a loop in "
+                "Python. "
+                f"Received: an assignment to {left_behind[0].path!r} inside of one "
+                f"(layer {layer.name!r} of type {type(layer).__name__})."
+            ) from cause
 
     def _before(self, variable: keras.Variable) -> Any:
         value = self.get_current_value(variable)

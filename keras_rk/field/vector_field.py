@@ -147,16 +147,19 @@ class VectorField:
         """
         values: list[Any] = [self.layer]
 
-        def form(x: Any) -> str:
+        def form(x: Any) -> Any:
             if x is None or isinstance(x, (bool, str)):
                 return repr(x)
             if is_tensor(x):
                 return "tensor"
+            if isinstance(x, (list, tuple)):
+                return tuple(map(form, x))
+            if isinstance(x, dict):
+                return tuple((key, form(value)) for key, value in x.items())
             values.append(x)
-            return type(x).__name__
+            return type(x)
 
-        further = keras.tree.map_structure(form, self._further())
-        return (id(self.layer), repr(further), self.trainable), values
+        return (id(self.layer), form(self._further()), self.trainable), values
 
     def _further(self) -> tuple:
         return self.args, self.kwargs, self.mask, self.masks
@@ -168,7 +171,12 @@ class VectorField:
         if self.takes_time:
             kwargs = {**kwargs, "t": t}
         with FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
-            k = evaluate(self.layer, y, args, kwargs)
+            try:
+                k = evaluate(self.layer, y, args, kwargs)
+            except Exception as error:
+                scope.check_reach(self.layer, error)
+                raise
+        scope.check_reach(self.layer)
         self._with_masks(y)  # those that f has taken off, for whoever comes next
         check_same_shape(self.layer, y.shape, k.shape)
         return k, tuple(self._new_values(scope, state)), scope

@@ -155,16 +155,34 @@ def look(function: Callable[[Any], Any], values: Any) -> None:
 
 def look_at_symbols(function: Callable[[Any], Any], values: Any) -> None:
     """The same with nothing but the shapes of tensors."""
-    _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
+    operation = _Symbolic(function)
+    try:
+        operation.compute_output_spec(keras.tree.map_structure(symbolic, values))
+    except Exception as error:  # Keras's own, about an operation that nobody has written
+        raise operation.error or error from None
 
 
 class _Symbolic(keras.Operation):
     def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__()
         self.function = function
+        self.error: Exception | None = None
 
     def call(self, values: Any) -> Any:
-        return self.function(values)
+        try:
+            return self.function(values)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def is_left_behind(value: Any) -> bool:
+    """Whether a value exists only in another graph: inside of a branch, or of a loop's body.
+
+    That is how it is on TensorFlow. JAX gives no sign of it before the whole program runs, and then
+    names the line; there, Keras cannot assign to variables in such places, either.
+    """
+    return _is("tensorflow") and _native().is_left_behind(value)
 
 
 def value(variable: keras.Variable, written: bool = False) -> Any:
