@@ -11,6 +11,7 @@ from functools import partial
 from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import ProxyTypes
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ from keras_rk.loops.common import is_tensor
 SETTINGS = ("trainable", "dtype_policy", "activity_regularizer", "autocast", "supports_masking")
 MOST_ENTRIES = 1000  # of a container or an array: larger ones are told apart by identity
 MOST_DEPTH = 8  # of containers in one another
-MOST_ROWS = 5000  # what refers to more than that is looked into no further
+MOST_ROWS = 2000  # what refers to more than that is looked into no further
 
 Row = tuple[int, Any]
 
@@ -48,8 +49,9 @@ class Attributes:
         self._can_tell = True
         self._values = tuple(values)
         self.rows: dict[Row, Any] = {(0, ""): self._comparable(values)}
-        while self._waiting and len(self.rows) < MOST_ROWS:
-            one = self._waiting.pop()
+        for one in self._waiting:  # which grows meanwhile, the nearest first
+            if len(self.rows) >= MOST_ROWS:
+                break
             for parts in _parts_of(one):
                 self._note(parts)
             for name, value in _attributes(one):
@@ -84,6 +86,8 @@ class Attributes:
     def _comparable(self, value: Any, depth: int = 0) -> Any:
         if type(value) in _PLAIN:
             return value
+        if type(value) in ProxyTypes:  # which may be dead
+            return id(value)
         if isinstance(value, _NUMBERS):
             return type(value), value
         if isinstance(value, _CONTAINERS) and len(value) <= MOST_ENTRIES and depth < MOST_DEPTH:
@@ -203,7 +207,8 @@ def _of_class(kind: type) -> Iterator[tuple[Any, Any]]:
 
 
 def _of_function(function: FunctionType) -> Iterator[tuple[Any, Any]]:
-    yield "defaults", (function.__defaults__, function.__kwdefaults__)
+    yield "defaults", function.__defaults__
+    yield "keyword defaults", function.__kwdefaults__
     for place, cell in enumerate(function.__closure__ or ()):
         try:
             yield place, cell.cell_contents

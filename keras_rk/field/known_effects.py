@@ -61,6 +61,11 @@ class KnownEffects:
         """
         if loops.is_making_graph(y):
             return self._look(field, y, read)
+        return loops.in_python(self._remembered, field, y, read)
+
+    def _remembered(
+        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None
+    ) -> Effects:
         form, values = field.kind_of_call()
         for kind in self._kinds[:MOST_RECENT]:
             if kind.form == form and kind.attributes.are_untouched(values):

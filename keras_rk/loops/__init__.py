@@ -134,6 +134,13 @@ def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return _native().remat(function, arguments)
 
 
+def in_python(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)`, which `torch.compile` is kept out of."""
+    if _is("torch") and _native().is_dynamo_compiling():
+        return _native().outside_dynamo(function, *arguments)
+    return function(*arguments)
+
+
 def is_making_graph(values: Any) -> bool:
     """Whether JAX or TensorFlow compiles what is computed from these values."""
     return _is("jax", "tensorflow") and _native().is_compiling(values)
