@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_rk.field.copies import classes_inside, made_from
+from keras_rk.field.masks import masks_of, with_masks
 from keras_rk.layers import RKResidual, RKStack
 from keras_rk.layers.method_layer import MethodLayer
 
@@ -53,6 +54,7 @@ class _Call(NamedTuple):
     y: Any
     args: tuple
     kwargs: dict[str, Any]
+    masks: Any  # those that args and kwargs carry
 
     def of_samples(self, samples: np.ndarray) -> tuple[tuple, dict[str, Any], Any]:
         """Further arguments and the mask, with what belongs to some samples."""
@@ -62,7 +64,8 @@ class _Call(NamedTuple):
             is_batch = hasattr(x, "shape") and len(x.shape) > 0 and x.shape[0] == count
             return ops.take(x, samples, axis=0) if is_batch else x
 
-        args, kwargs = keras.tree.map_structure(chosen, (self.args, self.kwargs))
+        further = (self.args, self.kwargs), self.masks
+        args, kwargs = with_masks(*keras.tree.map_structure(chosen, further))
         return args, kwargs, kwargs.get("mask")
 
 
@@ -98,7 +101,7 @@ def _watching(layer: keras.layers.Layer, calls: dict[int, _Call]) -> Iterator[No
         if carried is not None:
             further["mask"] = carried
         if id(layer) not in calls and _has_values(inputs):
-            calls[id(layer)] = _Call(inputs, args, further)
+            calls[id(layer)] = _Call(inputs, args, further, masks_of((args, further)))
         return original(inputs, *args, mask=mask, training=training, **kwargs)
 
     vars(layer)["call"] = call
@@ -120,9 +123,10 @@ def _has_values(x: Any) -> bool:
 def _of_layer(layer: MethodLayer, call: _Call) -> Iterator[Passage]:
     blocks = layer.unstack() if isinstance(layer, RKStack) else [layer]
     y = call.y
+    args, kwargs = with_masks((call.args, call.kwargs), call.masks)
     for block, one in enumerate(blocks):
         single = one if isinstance(one, RKResidual) else one.layers[0]
-        states = _path(single)(y, *call.args, **call.kwargs, training=False)
+        states = _path(single)(y, *args, **kwargs, training=False)
         path = np.moveaxis(np.asarray(ops.convert_to_numpy(states)), 1, 0)
         number = block if isinstance(layer, RKStack) else None
         yield Passage(layer.name, number, single, list(path[:-1]), call)

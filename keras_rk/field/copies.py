@@ -1,18 +1,57 @@
-"""Layers made again from their configuration."""
+"""The layers that a layer is made of, and layers made again from their configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
 import keras
 
 
-def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """A layer, and those that a model is made of."""
-    children = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
-    layers = [child for child in children if isinstance(child, keras.layers.Layer)]
-    return [layer, *(inner for child in layers for inner in layers_inside(child))]
+def templates_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The templates of a stack, which Keras does not track."""
+    held = getattr(layer, "layer", None), getattr(layer, "after", None)
+    return [one for one in held if isinstance(one, keras.layers.Layer)]
+
+
+def layers_inside(
+    layer: keras.layers.Layer,
+    further: Callable[[keras.layers.Layer], Iterable[keras.layers.Layer]] = templates_of,
+) -> list[keras.layers.Layer]:
+    """A layer and all layers inside, each once: those of models first, in their order.
+
+    Found are the layers of models, those that wrappers hold, and those in attributes of any layer,
+    also in lists and dictionaries; not those that only a function refers to (`Lambda`).
+
+    Args:
+        further: what else a layer is made of.
+    """
+    found: dict[int, keras.layers.Layer] = {}
+    waiting = [layer]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in found:
+            found[id(one)] = one
+            waiting += reversed([*children_of(one), *further(one)])
+    return list(found.values())
+
+
+def children_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """The layers of a model, and those in attributes; some more than once."""
+    yield from _layers_in(getattr(layer, "layers", ()))
+    yield from _layers_in(vars(layer))
+
+
+def _layers_in(value: Any) -> Iterator[keras.layers.Layer]:
+    if isinstance(value, keras.layers.Layer):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in list(value.values()):
+            yield from _layers_in(one)
+    elif isinstance(value, (list, tuple, set)):
+        for one in value:
+            yield from _layers_in(one)
 
 
 def classes_inside(layer: keras.layers.Layer) -> dict[str, type]:

@@ -9,8 +9,10 @@ from typing import Any
 import keras
 
 from keras_rk import loops
+from keras_rk.field.effects import Effects
 from keras_rk.field.overwritten import overwritten
-from keras_rk.field.vector_field import Effects, Evaluation, Foreign, VectorField, is_seed
+from keras_rk.field.scope import Foreign
+from keras_rk.field.vector_field import Evaluation, VectorField, is_seed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import keras
@@ -16,48 +15,12 @@ from keras import ops
 
 from keras_rk import loops
 from keras_rk.field.advice import advice_on_outputs, advice_on_shape
-from keras_rk.field.copies import layers_inside
 from keras_rk.field.dtypes import check_real
+from keras_rk.field.effects import Effects
 from keras_rk.field.inputs import evaluate, is_tensor, takes_time
+from keras_rk.field.masks import masks_of, with_mask, with_masks
 from keras_rk.field.overwritten import check_owned
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What an evaluation of f does beside returning a derivative.
-
-    Attributes:
-        written: the positions, among the variables of the field, of those that f assigns to.
-            Most layers write only non-trainable ones (moving statistics, seeds), but not all:
-            `SpectralNormalization` assigns to its kernel.
-        foreign: variables that f assigns to but does not own, such as Keras's global seed.
-        reads_foreign: whether f reads any that it does not own, or what is no variable.
-        losses: whether f adds losses.
-    """
-
-    written: tuple[int, ...]
-    foreign: tuple[keras.Variable, ...]
-    reads_foreign: bool
-    losses: bool
-
-    def owning(self, own: int, foreign: int) -> Effects:
-        """Those of a field that owns so many foreign variables after so many of its own."""
-        return replace(self, written=(*self.written, *range(own, own + foreign)))
-
-    def without(self, places: Collection[int]) -> Effects:
-        """Those that are left when the variables at some positions count as unwritten."""
-        return replace(self, written=tuple(n for n in self.written if n not in places))
-
-    def split(self, state: Sequence[Any]) -> tuple[tuple, tuple]:
-        """The values that f changes, and those that it leaves alone."""
-        written = tuple(state[place] for place in self.written)
-        return written, tuple(x for place, x in enumerate(state) if place not in self.written)
-
-    def merge(self, written: Sequence[Any], others: Sequence[Any]) -> tuple:
-        """The state that `split` took apart."""
-        parts = iter(written), iter(others)
-        size = len(written) + len(others)
-        return tuple(next(parts[place not in self.written]) for place in range(size))
+from keras_rk.field.scope import FieldScope, Foreign
 
 
 class Evaluation(NamedTuple):
@@ -75,14 +38,6 @@ class Evaluation(NamedTuple):
     state: tuple
     losses: list
     foreign: tuple[Foreign, ...]
-
-
-class Foreign(NamedTuple):
-    """A value assigned to a variable that the field does not own, and the one before."""
-
-    variable: keras.Variable
-    before: Any
-    value: Any
 
 
 class VectorField:
@@ -112,13 +67,11 @@ class VectorField:
         self.args = tuple(args)
         self.kwargs = dict(kwargs or {})
         self.mask = mask
+        self.masks = masks_of((self.args, self.kwargs))
         self.dtype = dtype
-        self.foreign = tuple(foreign)
         self.evaluations = evaluations
         self.takes_time = takes_time(layer)
-        self.variables = [*own_variables(layer), *foreign]
-        # Which variables are trainable can change between calls (freezing): read now.
-        self.trainable = tuple(variable.trainable for variable in self.variables)
+        self._own(foreign)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -169,51 +122,81 @@ class VectorField:
         return found[-1]
 
     def constants(self) -> list:
-        """The tensors among the further arguments and the mask."""
+        """The tensors among the further arguments, and the masks."""
         return [x for x in keras.tree.flatten(self._further()) if is_tensor(x)]
 
     def with_constants(self, constants: Sequence[Any]) -> VectorField:
         """This field with other tensors in the place of its own."""
         values = iter(constants)
         other = copy(self)  # with the same variables, which take a while to collect
-        other.args, other.kwargs, other.mask = keras.tree.map_structure(
+        other.args, other.kwargs, other.mask, other.masks = keras.tree.map_structure(
             lambda x: next(values) if is_tensor(x) else x, self._further()
         )
         return other
 
     def owning(self, foreign: Sequence[keras.Variable]) -> VectorField:
         """This field with variables that it uses and does not own treated as its own."""
-        return VectorField(
-            self.layer, self.args, self.kwargs, self.mask, self.dtype, foreign, self.evaluations
-        )
+        other = copy(self)  # which has the masks that f may have taken off meanwhile
+        other._own(foreign)
+        return other
 
-    @property
-    def key(self) -> Hashable:
-        """What an evaluation depends on beside tensors, as far as it may differ between calls."""
-        further = keras.tree.map_structure(
-            lambda x: "tensor" if is_tensor(x) else repr(x), self._further()
-        )
-        frozen = tuple(inner.trainable for inner in layers_inside(self.layer))
-        return repr(further), self.trainable, frozen
+    def _own(self, foreign: Sequence[keras.Variable]) -> None:
+        self.foreign = tuple(foreign)
+        self.variables = [*own_variables(self.layer), *foreign]
+        # Which variables are trainable can change between calls (freezing): read now.
+        self.trainable = tuple(variable.trainable for variable in self.variables)
+
+    def kind_of_call(self) -> tuple[Hashable, list]:
+        """What an evaluation depends on beside tensors, as far as it may differ between calls.
+
+        Returns:
+            What this field is called with, of which numbers and objects count as such; and these,
+            with the layer first.
+        """
+        values: list[Any] = [self.layer]
+
+        def form(x: Any) -> Any:
+            if x is None or isinstance(x, (bool, str)):
+                return repr(x)
+            if is_tensor(x):
+                return "tensor"
+            if isinstance(x, (list, tuple)):
+                return tuple(map(form, x))
+            if isinstance(x, dict):
+                return tuple((key, form(value)) for key, value in x.items())
+            values.append(x)
+            return type(x)
+
+        return (id(self.layer), form(self._further()), self.trainable), values
 
     def _further(self) -> tuple:
-        return self.args, self.kwargs, self.mask
+        return self.args, self.kwargs, self.mask, self.masks
 
     def _evaluate(
         self, state: Sequence[Any], y: Any, t: Any = None, foreign: Sequence[tuple] = ()
-    ) -> tuple[Any, tuple, _FieldScope]:
-        if self.mask is not None:
-            y = _MASKED(y, mask=self.mask)
-        kwargs = {**self.kwargs, "t": t} if self.takes_time else self.kwargs
-        with _FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
-            k = evaluate(self.layer, y, self.args, kwargs)
+    ) -> tuple[Any, tuple, FieldScope]:
+        y, (args, kwargs) = self._with_masks(y)
+        if self.takes_time:
+            kwargs = {**kwargs, "t": t}
+        with FieldScope(list(zip(self.variables, state, strict=True)), foreign) as scope:
+            try:
+                k = evaluate(self.layer, y, args, kwargs)
+            except Exception as error:
+                scope.check_reach(self.layer, error)
+                raise
+        scope.check_reach(self.layer)
+        self._with_masks(y)  # those that f has taken off, for whoever comes next
         check_same_shape(self.layer, y.shape, k.shape)
         check_real(k, self.layer, "What f returns")
         if self.evaluations > 1:
             check_owned(scope.read, self.layer)
         return k, tuple(self._new_values(scope, state)), scope
 
-    def _new_values(self, scope: _FieldScope, state: Sequence[Any]) -> Iterator[Any]:
+    def _with_masks(self, y: Any) -> tuple[Any, tuple]:
+        """y and the further arguments, each carrying its mask."""
+        return with_mask(y, self.mask), with_masks((self.args, self.kwargs), self.masks)
+
+    def _new_values(self, scope: FieldScope, state: Sequence[Any]) -> Iterator[Any]:
         for variable, trainable, old in zip(self.variables, self.trainable, state, strict=True):
             value = scope.get_current_value(variable)
             unwritten = id(variable) not in scope.written
@@ -250,56 +233,6 @@ def own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     are empty while another model is fitted; a metric that f itself updates is a foreign variable.
     """
     return list(layer.variables)
-
-
-class _FieldScope(keras.StatelessScope):
-    """Holds the variables of f; other ones are read and written as if it were not there.
-
-    f may use variables that it does not own: the seed of `keras.random` without a seed, or a
-    layer that belongs to the model around it.
-    """
-
-    def __init__(self, mapping: list, foreign: Sequence[tuple] = ()) -> None:
-        super().__init__([*mapping, *foreign], collect_losses=True)
-        self._own = frozenset(id(variable) for variable, _ in mapping)
-        self.written: set[int] = set()
-        self.foreign: dict[int, Foreign] = {}
-        self.read: dict[int, keras.Variable] = {}  # foreign ones
-        self.kept_losses: list = []
-
-    def get_current_value(self, variable: Any) -> Any:
-        value = super().get_current_value(variable)
-        if id(variable) not in self._own:
-            self.read[id(variable)] = variable
-        if value is None and self.original_scope is not None:
-            return self.original_scope.get_current_value(variable)
-        return value
-
-    def add_update(self, update: tuple) -> None:
-        variable, value = update
-        if isinstance(value, keras.Variable):  # what it holds now, not what it will hold later
-            value = ops.convert_to_tensor(value.value)
-        key = id(variable)
-        if key not in self._own:
-            before = self.foreign[key].before if key in self.foreign else self._before(variable)
-            self.foreign[key] = Foreign(variable, before, value)
-        super().add_update((variable, value))
-        self.written.add(key)
-
-    def _before(self, variable: keras.Variable) -> Any:
-        value = self.get_current_value(variable)
-        return loops.value(variable, written=True) if value is None else value
-
-    def __exit__(self, *error: Any) -> None:
-        """Leaves the losses of f alive as long as the scope around this one.
-
-        That scope recognises a layer's losses by `id`. If those of f were freed before it has
-        been read, a loss of another layer that takes over an address would count twice.
-        """
-        if self.original_scope is not None:
-            kept = self.original_scope.__dict__.setdefault("kept_losses", [])
-            kept.extend([*self.losses, *self.kept_losses])
-        super().__exit__(*error)
 
 
 def cast(x: Any, dtype: str) -> Any:
@@ -355,20 +288,5 @@ class _WithoutAutocast(keras.layers.Layer):
         return function(y)
 
 
-class _Masked(keras.layers.Layer):
-    """Returns its input, carrying a mask."""
-
-    def __init__(self) -> None:
-        super().__init__(autocast=False, dtype="float32", name="masked")
-        self.supports_masking = True
-
-    def call(self, y: Any, mask: Any = None) -> Any:
-        return y
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return previous_mask
-
-
-# One of each for all calls: they hold no state, and torch.compile cannot trace a constructor.
+# One for all calls: it holds no state, and torch.compile cannot trace a constructor.
 _WITHOUT_AUTOCAST = _WithoutAutocast()
-_MASKED = _Masked()

@@ -10,7 +10,8 @@ import keras
 from keras import ops
 
 from keras_rk import loops
-from keras_rk.field.vector_field import Effects, VectorField
+from keras_rk.field.effects import Effects
+from keras_rk.field.vector_field import VectorField
 from keras_rk.layers.stacked_layer import StackedLayer
 from keras_rk.steps.integration import Integration, cast_like, total
 
@@ -114,8 +115,8 @@ class BlockLoop:
             tuple(tuple(part.field.constants()) for part in self.parts),
             depth,
             outputs=outputs,
-            key=tuple(part.field.key for part in self.parts),
-            traceable=steps == 1 and not any(part.effects.reads_foreign for part in self.parts),
+            key=tuple(part.effects.kind for part in self.parts),
+            traceable=steps == 1 and all(part.effects.traceable for part in self.parts),
             remat=self.integration.remat == "step" and steps == 1,
             one_draw=self.integration.policy.noise == "per_step" and len(plan.stages) > 1,
         )

@@ -12,7 +12,8 @@ from keras import ops
 
 from keras_rk import loops
 from keras_rk.field.copies import layers_inside, unfreeze
-from keras_rk.field.vector_field import Effects, own_variables
+from keras_rk.field.effects import Effects
+from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.blocks import BlockMaker
 
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)

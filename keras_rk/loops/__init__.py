@@ -97,7 +97,7 @@ class Loop:
             outputs: tensors with the shapes and dtypes of what the body puts out in one call.
             key: what the body depends on apart from its arguments.
             traceable: whether PyTorch may run the body as Python code just once for each key.
-            unroll: whether JAX and TensorFlow write the iterations out: for a few small ones, a loop
+            unroll: whether JAX and TensorFlow write the iterations out: a loop of a few small ones
                 takes longer to begin than it runs.
             remat: whether the backward pass computes each iteration again from its arguments, as in
                 `remat`, so that memory grows by one carry for each iteration (on TensorFlow by its
@@ -107,7 +107,7 @@ class Loop:
         arguments = body, carry, xs, constants, length, outputs, remat
         if _is("torch") and traceable:
             return _native().scan(*arguments, self.traces, (key, self._compiled, one_draw))
-        in_graph = _is("jax", "tensorflow") and _native().is_compiling((carry, xs, constants))
+        in_graph = is_making_graph((carry, xs, constants))
         if in_graph and (remat or not unroll):
             return _native().scan(*arguments)
         again = rematerialised(body, _remat) if remat else body
@@ -135,12 +135,24 @@ def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return _native().remat(function, arguments)
 
 
+def in_python(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)`, which `torch.compile` is kept out of."""
+    if _is("torch") and _native().is_dynamo_compiling():
+        return _native().outside_dynamo(function, *arguments)
+    return function(*arguments)
+
+
+def is_making_graph(values: Any) -> bool:
+    """Whether JAX or TensorFlow compiles what is computed from these values."""
+    return _is("jax", "tensorflow") and _native().is_compiling(values)
+
+
 def look(function: Callable[[Any], Any], values: Any) -> None:
     """Calls a function of tensors in order to see what it does in passing, without effect.
 
     The tensors are abstract where a graph is being made.
     """
-    in_graph = _is("jax", "tensorflow") and _native().is_compiling(values)
+    in_graph = is_making_graph(values)
     if _is("tensorflow") and in_graph:
         look_at_symbols(function, values)
     elif _is("torch") or in_graph:
@@ -161,16 +173,34 @@ def unchanged(layer: keras.layers.Layer) -> AbstractContextManager:
 
 def look_at_symbols(function: Callable[[Any], Any], values: Any) -> None:
     """The same with nothing but the shapes of tensors."""
-    _Symbolic(function).compute_output_spec(keras.tree.map_structure(symbolic, values))
+    operation = _Symbolic(function)
+    try:
+        operation.compute_output_spec(keras.tree.map_structure(symbolic, values))
+    except Exception as error:  # Keras's own, about an operation that nobody has written
+        raise operation.error or error from None
 
 
 class _Symbolic(keras.Operation):
     def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__()
         self.function = function
+        self.error: Exception | None = None
 
     def call(self, values: Any) -> Any:
-        return self.function(values)
+        try:
+            return self.function(values)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def is_left_behind(value: Any) -> bool:
+    """Whether a value exists only in another graph: inside of a branch, or of a loop's body.
+
+    That is how it is on TensorFlow. JAX gives no sign of it before the whole program runs, and then
+    names the line; there, Keras cannot assign to variables in such places, either.
+    """
+    return _is("tensorflow") and _native().is_left_behind(value)
 
 
 def value(variable: keras.Variable, written: bool = False) -> Any:

@@ -114,6 +114,15 @@ def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:
     ]
 
 
+def is_left_behind(value: Any) -> bool:
+    if not tf.is_symbolic_tensor(value):
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None and graph is not value.graph:
+        graph = getattr(graph, "outer_graph", None)
+    return graph is None
+
+
 def read(variable: Any) -> Any:
     """The value of a variable, as a tensor."""
     return tf.convert_to_tensor(variable)

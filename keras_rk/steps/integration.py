@@ -9,9 +9,11 @@ import keras
 from keras import ops
 
 from keras_rk import loops
+from keras_rk.field.effects import Effects
 from keras_rk.field.evaluations import Evaluations, StatePolicy
+from keras_rk.field.known_effects import KnownEffects
 from keras_rk.field.overwritten import for_each_evaluation, overwritten
-from keras_rk.field.vector_field import Effects, VectorField, cast
+from keras_rk.field.vector_field import VectorField, cast
 from keras_rk.steps.stages import StagePlan, step
 
 UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
@@ -57,7 +59,7 @@ class Integration:
         self.loop = loop
         self.policy = policy
         self.remat = remat
-        self._effects: dict = {}
+        self._known = KnownEffects(plan.dtype)
 
     @property
     def needs_effects(self) -> bool:
@@ -72,15 +74,12 @@ class Integration:
     def effects(
         self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None = None
     ) -> Effects:
-        """What evaluations of the field do; looked up once for each kind of call.
+        """What evaluations of the field do.
 
         Args:
             read: returns values for the variables of f; those that they have by default.
         """
-        if field.key not in self._effects:
-            t = ops.zeros((), self.plan.dtype) if field.takes_time else None
-            self._effects[field.key] = field.effects(y, (read or field.read)(), t)
-        return self._effects[field.key]
+        return self._known.find(field, y, read)
 
     def solve(
         self,
@@ -195,8 +194,8 @@ class Integration:
                 constants,
                 self.steps,
                 outputs=(tuple(by_step[n][0] for n in changing), (y,) if path else ()),
-                key=("steps", field.key, path),
-                traceable=not effects.reads_foreign,
+                key=("steps", effects.kind, path),
+                traceable=effects.traceable,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
                 one_draw=self.policy.noise == "per_step" and stages > 1,
