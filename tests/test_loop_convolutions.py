@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from keras_rk.loops import Loop
-from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy
+from tests.keras_helpers import BACKEND, MODES, gradients, normal, numpy, slow
 
 MODE = MODES[-1]  # compiled by XLA, where there is such a thing
 LENGTH = 2
@@ -73,6 +73,7 @@ if BACKEND == "jax":  # TensorFlow convolves so on a GPU alone, or compiled
             (3, 3, 4, 3),
         ),
     }
+QUICK = ("plain", "strides", "groups", "depthwise, strides", "transposed, strides")
 
 
 def values(kind):
@@ -130,7 +131,7 @@ def assert_close(ours, expected, tolerance=2e-5):
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(other).max())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*QUICK, *slow(*(kind for kind in KINDS if kind not in QUICK))])
 def test_gradients(kind):
     expected = both(kind, written_out, MODE)
     assert min(np.abs(part).max() for part in expected) > 1e-3
@@ -140,6 +141,7 @@ def test_gradients(kind):
 SOME = ["strides", "groups", "depthwise, strides", "transposed, strides", "1D"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOME)
 def test_gradients_with_rematerialisation(kind):
     again = both(kind, lambda *values: looped(*values, remat=True), MODE)
@@ -149,7 +151,7 @@ def test_gradients_with_rematerialisation(kind):
 # ------------------------------------------------------------------------- further derivatives
 
 
-@pytest.mark.parametrize("kind", ["strides", "groups", "depthwise, strides"])
+@pytest.mark.parametrize("kind", ["strides", *slow("groups", "depthwise, strides")])
 def test_second_derivatives(kind):
     """Those of a gradient penalty."""
     assert_close(both(kind, penalty(looped), MODE), both(kind, penalty(written_out), MODE), 1e-4)
@@ -181,7 +183,7 @@ def penalty(function):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="a loop of PyTorch has no forward mode")
-@pytest.mark.parametrize("kind", ["strides", "depthwise, strides"])
+@pytest.mark.parametrize("kind", ["strides", *slow("depthwise, strides")])
 def test_forward_mode(kind):
     np.testing.assert_allclose(
         directional(looped, kind), directional(written_out, kind), rtol=2e-4, atol=1e-4
@@ -215,7 +217,7 @@ jax_only = pytest.mark.skipif(BACKEND != "jax", reason="a transformation of JAX"
 
 
 @jax_only
-@pytest.mark.parametrize("kind", ["strides", "depthwise, strides"])
+@pytest.mark.parametrize("kind", ["strides", *slow("depthwise, strides")])
 def test_gradients_of_single_examples(kind):
     """vmap of gradients, where the kernel is one for all, and where each has its own."""
     import jax
