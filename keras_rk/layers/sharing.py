@@ -54,17 +54,19 @@ def _clashes(
 def _layers_before(y: Any) -> Iterator[keras.layers.Layer]:
     """The layers of a functional graph that lead to a tensor, the last ones first.
 
-    Keras has no public way to go back from a tensor. (`keras.utils.get_source_inputs` goes back
-    along each path, of which there are 2^n after n skip connections, and returns none of the
-    layers.)
+    Keras has no public way to go back from a tensor; a Keras that keeps this elsewhere leaves
+    sharing unnoticed, as Keras itself does, and tests/test_sharing.py says so.
+    (`keras.utils.get_source_inputs` goes back along each path, of which there are 2^n after n skip
+    connections, and returns none of the layers.)
     """
     waiting, seen = [y], set()
     while waiting:
         history = getattr(waiting.pop(0), "_keras_history", None)
         if history is None or history.operation is None:
             continue
-        node = history.operation._inbound_nodes[history.node_index]
-        if id(node) in seen:
+        nodes = getattr(history.operation, "_inbound_nodes", None)
+        node = nodes[history.node_index] if nodes else None
+        if node is None or id(node) in seen:
             continue
         seen.add(id(node))
         if isinstance(history.operation, keras.layers.Layer):
