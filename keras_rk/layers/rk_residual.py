@@ -108,7 +108,8 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             `layer(y, context)` or `layer(y, context=context)`; those of a functional model by
             position, in the order of its inputs, or by their names. (Keras takes no tensors and
             other values together by keyword: pass the tensors by position then.)
-        mask: a mask for y; it reaches every evaluation of f.
+        mask: a mask for y; it reaches every evaluation of f, as do those that further arguments
+            carry.
         training: reaches f as it reaches any layer.
 
     Input shape:

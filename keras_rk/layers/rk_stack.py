@@ -87,7 +87,8 @@ class RKStack(MethodLayer):
     Call arguments:
         inputs: y, one tensor.
         *args, **kwargs: further arguments of f, constant over the blocks, as in `RKResidual`.
-        mask: a mask for y; it reaches every evaluation of f, and `after`.
+        mask: a mask for y; it reaches every evaluation of f, and `after`. Masks that further
+            arguments carry reach every evaluation of f, too.
         training: reaches f and `after` as it reaches any layer.
 
     Input shape:
@@ -103,9 +104,10 @@ class RKStack(MethodLayer):
     gradient (`clipnorm`; `global_clipnorm` and `clipvalue` make no difference) and optimizers such
     as `Lamb`, `Adafactor` and `Muon`, whose updates depend on a variable's shape or norm.
 
-    On PyTorch the loop traces a block once for each shape of the input: what f does in Python
-    apart from computing (printing, counting) happens only then, and attributes of f that change
-    after a call (a dropout rate) count only for shapes that are new. What f chooses by values is
+    On PyTorch the loop traces a block once for each shape of the input, and anew where attributes
+    of f (a dropout rate) or numbers among its arguments have changed and stay so for two calls: a
+    number that always changes is better passed as a tensor. What f does in Python apart from
+    computing (printing, counting) happens only while it is traced. What f chooses by values is
     not traced but executed each time. With `jit_compile=True`, of this layer or of `model.compile`,
     one block is compiled and called `depth` times; the former is faster, since `torch.compile`
     costs time at every Keras layer. On TensorFlow, `jit_compile=True` of `model.compile` is several
