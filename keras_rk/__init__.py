@@ -7,6 +7,7 @@ packages are imported, in whichever order.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ def __dir__() -> list[str]:
 
 
 def _register_layers(_keras: Any) -> None:
-    import_module("keras_rk.layers")
+    if not any(f"keras_rk.{wing}" in sys.modules for wing in ("loops", "field", "steps")):
+        import_module("keras_rk.layers")  # which would meet a half imported wing otherwise
 
 
 register_post_import_hook(_register_layers, "keras")

@@ -140,6 +140,13 @@ def test_layers_are_registered_in_either_import_order(order):
 
 @pytest.mark.slow
 @needs_keras
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["loops", "field.vector_field", "steps.integration"])
+def test_a_wing_below_the_layers_can_be_imported_first(module):
+    assert run(f"import keras_rk.{module}, keras_rk.layers; print('done')").endswith("done")
+
+
+@needs_keras
 @pytest.mark.skipif(backend() != "tensorflow", reason="tf.keras is TensorFlow's")
 def test_layers_are_registered_through_tf_keras():
     code = (

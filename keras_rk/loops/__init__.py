@@ -97,13 +97,8 @@ class Loop:
             outputs: tensors with the shapes and dtypes of what the body puts out in one call.
             key: what the body depends on apart from its arguments.
             traceable: whether PyTorch may run the body as Python code just once for each key.
-<<<<<<< HEAD
             unroll: whether JAX and TensorFlow write the iterations out: a loop of a few small ones
                 takes longer to begin than it runs.
-=======
-            unroll: whether JAX and TensorFlow write the iterations out: for a few small ones, a
-                loop takes longer to begin than it runs.
->>>>>>> conv_loops
             remat: whether the backward pass computes each iteration again from its arguments, as in
                 `remat`, so that memory grows by one carry for each iteration (on TensorFlow by its
                 slices, too). What is unrolled would save little; `unroll` has no effect then.
