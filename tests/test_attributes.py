@@ -1,5 +1,6 @@
 """Whether the attributes of a layer are those of before, for each kind of attribute."""
 
+import json
 import weakref
 from functools import partial
 from types import SimpleNamespace
@@ -147,6 +148,43 @@ def test_a_number_of_the_module_is_seen(monkeypatch):
     monkeypatch.setitem(globals(), "FACTOR", 2.0)
     assert not before.are_untouched([layer])
     assert before.rows != Attributes([layer]).rows
+
+
+SETTINGS = {"factor": 1.0}
+SCALE = Scale(1.0)
+
+
+def helper(y):
+    return SETTINGS["factor"] * y
+
+
+FOUND_BY_NAME = {
+    "a dictionary": lambda y: SETTINGS["factor"] * y,
+    "in a comprehension": lambda y: [SETTINGS["factor"] * part for part in (y, y)],
+    "by a function inside": lambda y: (lambda: SETTINGS["factor"] * y)(),
+    "by a helper": lambda y: helper(y),
+    "an object": lambda y: SCALE.factor * y,
+    "of a module": lambda y: attributes.MOST_DEPTH * y,
+}
+
+
+@pytest.mark.parametrize("kind", FOUND_BY_NAME)
+def test_what_a_function_finds_by_name_is_seen(monkeypatch, kind):
+    layer = layers.Lambda(FOUND_BY_NAME[kind])
+    before = Attributes([layer])
+    assert before.are_untouched([layer])
+    monkeypatch.setitem(SETTINGS, "factor", 2.0)
+    monkeypatch.setattr(SCALE, "factor", 2.0)
+    monkeypatch.setattr(attributes, "MOST_DEPTH", 9)
+    assert not before.are_untouched([layer])
+    assert before.rows != Attributes([layer]).rows
+
+
+def test_libraries_are_not_looked_into():
+    def activation(y):
+        return json.loads(ops.tanh(np.tanh(y)))
+
+    assert len(Attributes([layers.Lambda(activation)]).rows) < 60
 
 
 def test_a_number_among_the_values_is_seen():

@@ -142,7 +142,15 @@ def unpacked(file: Path, path: Path) -> Folder:
     """A folder at `path` with what `Folder.pack` wrote."""
     try:
         with tarfile.open(file) as archive:
-            archive.extractall(path, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(path, filter="data")
+            else:  # Python before 3.11.4
+                archive.extractall(path, [one for one in archive if _stays_inside(one, path)])
     except tarfile.TarError as error:
         raise SystemExit(f"{file} is no archive of records: {error}.") from error
     return Folder(path)
+
+
+def _stays_inside(member: tarfile.TarInfo, path: Path) -> bool:
+    """Whether a member of an archive is a file that lands in a folder."""
+    return member.isfile() and (path / member.name).resolve().is_relative_to(path.resolve())

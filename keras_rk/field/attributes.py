@@ -6,10 +6,11 @@ What is remembered of an earlier call is then no longer true.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import is_
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import ProxyTypes
 
@@ -17,7 +18,7 @@ import keras
 import numpy as np
 
 from keras_rk.field.copies import templates_of
-from keras_rk.loops.common import is_tensor
+from keras_rk.loops.common import LIBRARIES, is_tensor
 
 SETTINGS = ("trainable", "dtype_policy", "activity_regularizer", "autocast", "supports_masking")
 MOST_ENTRIES = 1000  # of a container or an array: larger ones are told apart by identity
@@ -30,9 +31,10 @@ Row = tuple[int, Any]
 class Attributes:
     """What values, layers among them, and all that these are made of have as attributes.
 
-    Looked into are layers, operations and regularizers, containers, and what is none of Keras:
-    objects, their classes, and functions (defaults, what they enclose, and the numbers that they
-    find in their module). Tensors are not: where they matter, they are arguments of f.
+    Looked into are layers, operations and regularizers, containers, and what belongs to no library:
+    objects, their classes, and functions (defaults, what they enclose, and what they find under a
+    name in their module, other functions of one's own among that). Tensors are not: where they
+    matter, they are arguments of f.
 
     Args:
         values: where to begin.
@@ -125,6 +127,8 @@ def _lists_of_layers() -> list[str]:
     return [name for name, value in lists if any(one is inner for one in value)]
 
 
+_WITHOUT_SETTINGS = frozenset(("keras", "keras_rk", "builtins", "numpy"))
+_LIBRARIES = _WITHOUT_SETTINGS | LIBRARIES | sys.stdlib_module_names - {"__main__"}
 _PLAIN = frozenset((type(None), str, bool))
 _NUMBERS = (int, float, complex, bytes, np.generic)
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
@@ -139,16 +143,18 @@ def _is_looked_into(value: Any) -> bool:
         return False
     if isinstance(value, (keras.Operation, keras.regularizers.Regularizer, MethodType, partial)):
         return True
-    is_own = _is_own(value if isinstance(value, (type, FunctionType)) else type(value))
-    return is_own and (hasattr(value, "__dict__") or isinstance(value, FunctionType))
+    if isinstance(value, (type, FunctionType)):
+        return _is_own(value)
+    return hasattr(value, "__dict__") and _package(type(value)) not in _WITHOUT_SETTINGS
 
 
 def _is_own(value: Any) -> bool:
-    """Whether a class or a function is none of Keras, of Python or of this package."""
-    if value in _BASES:
-        return False
-    module = getattr(value, "__module__", None) or "builtins"
-    return module.partition(".")[0] not in ("keras", "keras_rk", "builtins", "numpy")
+    """Whether a class or a function is none of a library, of Python or of this package."""
+    return value not in _BASES and _package(value) not in _LIBRARIES
+
+
+def _package(value: Any) -> str:
+    return (getattr(value, "__module__", None) or "builtins").partition(".")[0]
 
 
 def _parts_of(value: Any) -> list[Callable[[], Iterable[Any]]]:
@@ -214,7 +220,20 @@ def _of_function(function: FunctionType) -> Iterator[tuple[Any, Any]]:
             yield place, cell.cell_contents
         except ValueError:  # not assigned to yet
             continue
-    for name in function.__code__.co_names:
+    names = _names_in(function.__code__)
+    for name in names:
         value = function.__globals__.get(name)
-        if isinstance(value, (*_NUMBERS, str)):
-            yield name, value
+        if not isinstance(value, ModuleType):
+            yield (name,), value
+            continue
+        for inner in names:
+            if isinstance(vars(value).get(inner), (*_NUMBERS, str)):
+                yield (name, inner), vars(value)[inner]
+
+
+def _names_in(code: CodeType) -> list[str]:
+    """What a function looks up by name, as do functions and comprehensions inside it."""
+    inside = (
+        names for part in code.co_consts if isinstance(part, CodeType) for names in _names_in(part)
+    )
+    return list(dict.fromkeys((*code.co_names, *inside)))

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+LIBRARIES = frozenset(("jax", "jaxlib", "tensorflow", "torch", "torchvision", "scipy"))
 Body = Callable[[Any, Any, Any], tuple[Any, Any]]
 flatten, pack = keras.tree.flatten, keras.tree.pack_sequence_as
 
