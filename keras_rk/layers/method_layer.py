@@ -36,6 +36,7 @@ from keras_rk.field.vector_field import (
 )
 from keras_rk.layers.arguments import check_float64, check_learning, proved_tableau, start_time
 from keras_rk.layers.options import OPTIONS, fixed
+from keras_rk.layers.sharing import leaving_no_trace
 from keras_rk.loops import Loop
 from keras_rk.steps.integration import Integration
 from keras_rk.steps.learned import Learned, LearnedStep, LearnedTableau
@@ -223,7 +224,7 @@ class MethodLayer(keras.layers.Layer):
         check_call(layer, y, args, kwargs)
         if takes_time(layer):
             kwargs[TIME] = keras.KerasTensor((), dtype=self._state_dtype)
-        with loops.unchanged(layer):
+        with loops.unchanged(layer), leaving_no_trace(layer):
             k = evaluate(layer, y, args, kwargs)
         check_derivative(layer, y, k)
 

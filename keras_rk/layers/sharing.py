@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -35,6 +36,22 @@ def check_not_shared(owner: keras.layers.Layer, y: Any) -> None:
             f"{shared.name!r} of type {type(shared).__name__}, which is inside {holder.name!r} "
             f"and {owner.name!r}."
         )
+
+
+@contextmanager
+def leaving_no_trace(layer: keras.layers.Layer) -> Iterator[None]:
+    """Where a symbolic call of a layer is not among those that a model counts.
+
+    A functional model that has the layer, too, says in a file which of its calls is whose. One call
+    more, made when the layer is built in here, would put the others one place off.
+    """
+    calls = getattr(layer, "_inbound_nodes", None)
+    before = len(calls or ())
+    try:
+        yield
+    finally:
+        if calls is not None:
+            del calls[before:]
 
 
 def _clashes(
