@@ -260,8 +260,9 @@ def _nested(value, depth):
 
 
 def _doubled(value, depth):
-    for _ in range(depth):
-        value = (value + 1) * (value + 2)
+    for _ in range(depth):  # unevaluated: SymPy 1.12 would compare the factors by their values
+        factors = (sympy.Add(value, n, evaluate=False) for n in (1, 2))
+        value = sympy.Mul(*factors, evaluate=False)
     return value
 
 
