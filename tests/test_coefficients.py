@@ -240,8 +240,8 @@ def test_symbolic_coefficients_are_exact_and_reduced(value, expected):
         (1 / sympy.GoldenRatio**2, "(3 - sqrt(5))/2"),
         (sympy.CRootOf(X**2 - X - 1, 0), "(1 - sqrt(5))/2"),
         (sympy.CRootOf(X**2 - X - 1, 1), "(1 + sqrt(5))/2"),
-        (sympy.CRootOf(-3 * X**2 + X + 7, 0), "(1 - sqrt(85))/6"),
-        (sympy.CRootOf(-3 * X**2 + X + 7, 1), "(1 + sqrt(85))/6"),
+        (sympy.CRootOf(3 * X**2 - X - 7, 0), "(1 - sqrt(85))/6"),
+        (sympy.CRootOf(3 * X**2 - X - 7, 1), "(1 + sqrt(85))/6"),
         (sympy.CRootOf((X**2 - 2) * (X - 1), 0) + 1, "1 - sqrt(2)"),
         (sympy.CRootOf(4 * X**2 - 9, 1), "3/2"),
         (sympy.AlgebraicNumber(sympy.sqrt(2), [3, 1]), "1 + 3*sqrt(2)"),
@@ -251,6 +251,16 @@ def test_symbolic_coefficients_are_exact_and_reduced(value, expected):
 def test_other_names_of_numbers_with_square_roots(value, text):
     assert exact(value) == exact(text)
     assert abs(float(exact(value)) - float(sympy.N(value, 30))) < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("index", "text"), [(0, "(1 - sqrt(85))/6"), (1, "(1 + sqrt(85))/6")], ids=str
+)
+def test_a_root_of_a_polynomial_that_begins_with_minus(index, text):
+    """SymPy 1.12 itself cannot evaluate such a root: `sympy.N` of it raises KeyError."""
+    value = exact(sympy.CRootOf(-3 * X**2 + X + 7, index))
+    assert value == exact(text)
+    assert abs(3 * float(value) ** 2 - float(value) - 7) < 1e-13
 
 
 def _nested(value, depth):

@@ -141,8 +141,10 @@ def _evaluate(value: Any) -> Number:
         return (1 + square_root(Fraction(5))) / 2
     if isinstance(value, sympy.AlgebraicNumber):
         return _evaluate(value.as_expr())
-    if isinstance(value, sympy.CRootOf) and value.poly.degree() == 2 and value.is_real:
-        return _quadratic_root(*map(int, value.poly.all_coeffs()), larger=value.index == 1)
+    if isinstance(value, sympy.CRootOf) and value.poly.degree() == 2:
+        a, b, c = map(int, value.poly.all_coeffs())
+        if b * b >= 4 * a * c:  # `is_real` raises KeyError in SymPy 1.12 where a < 0
+            return _quadratic_root(a, b, c, larger=value.index == 1)
     raise TableauError(
         "A coefficient is built from rational numbers by + - * / and square roots. "
         f"Received: {shown(value)}."
