@@ -8,6 +8,8 @@ from keras import ops
 from keras_rk.layers import RKResidual, RKStack
 from tests.keras_helpers import BACKEND, MODES, PLAIN, call_in, gradients, normal, numpy
 
+pytestmark = pytest.mark.slow  # each case in every way to execute, for minutes
+
 Y = normal(4, 3)
 LAYERS = {
     "one step": lambda f: RKResidual(f, "midpoint", 0.5, **PLAIN),

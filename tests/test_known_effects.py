@@ -11,6 +11,8 @@ from keras_rk.field import known_effects
 from keras_rk.layers import RKResidual, RKStack
 from tests.keras_helpers import BACKEND, MODES, PLAIN, call_in, dense, normal, numpy
 
+pytestmark = pytest.mark.slow  # each case in every way to execute, for minutes
+
 Y = normal(4, 3)
 LAYERS = {
     "steps": lambda f: RKResidual(f, "midpoint", 0.5, steps=2, **PLAIN),
