@@ -39,10 +39,8 @@ def vector_field_layer(layer: Any, owner: str) -> keras.layers.Layer:
     )
 
 
-def proved_tableau(
-    tableau: Any, order: Any, require: Any, with_time: bool = False
-) -> tuple[Tableau, int | None]:
-    """The tableau, proved to have the properties that `require` names, and the order.
+def proved_tableau(tableau: Any, order: Any, require: Any, with_time: bool = False) -> Tableau:
+    """The tableau, proved to have the properties that `require` names.
 
     Nothing else is proved: no order beyond `order` and the claims, and with "consistent" only the
     sum of the weights.
@@ -74,7 +72,7 @@ def proved_tableau(
             f"Received: {_called(tableau)}."
         )
     if require == "explicit":
-        return tableau, order
+        return tableau
     if require == "consistent":
         if not _sums_to_one(tableau):
             raise TableauError(
@@ -82,7 +80,7 @@ def proved_tableau(
                 f"accepted with `require='explicit'`. Received: {_called(tableau)} with weights "
                 f"{', '.join(map(str, tableau.b))}."
             )
-        return tableau, order
+        return tableau
     claims = tableau.claimed_order, tableau.claimed_embedded_order
     report = _report(tableau, tableau.name, claims, order, with_time)
     asked = max(order or 1, tableau.claimed_order or 1)
@@ -100,7 +98,7 @@ def proved_tableau(
             "(`keras_rk.tableaux.names()`), or ask for less with `require='consistent'` or "
             "`require='explicit'`."
         )
-    return tableau, order
+    return tableau
 
 
 @lru_cache(maxsize=256)

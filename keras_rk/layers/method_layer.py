@@ -91,7 +91,7 @@ class MethodLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         check_policy(self)
         with_time = takes_time(field)
-        self._tableau, _ = proved_tableau(tableau, options["order"], options["require"], with_time)
+        self._tableau = proved_tableau(tableau, options["order"], options["require"], with_time)
         for name, read in OPTIONS.items():
             setattr(self, f"_{name}", read(options[name]))
         self._error_estimate = bool(self.error_estimate or self.error_weight > 0)
