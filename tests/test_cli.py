@@ -223,7 +223,7 @@ def test_nodes_with_roots_that_are_no_row_sums_do_not_hold(c, order, tmp_path, c
     assert main(["check", str(path), "--no-row-sums", "--order", str(order)]) == 0
 
 
-def run(arguments, module="keras_rk.cli", **options):
+def run(arguments, module="keras_rk", **options):
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         capture_output=True,
@@ -312,7 +312,7 @@ def test_keys_are_quoted_without_escape_sequences(name, tmp_path, capsys):
     ],
 )
 def test_closed_and_broken_streams(command, status, complaint):
-    script = f"{sys.executable} -m keras_rk.cli {command}; exit ${{PIPESTATUS[0]}}"
+    script = f"{sys.executable} -m keras_rk {command}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
     assert done.returncode == status, done.stderr
     assert complaint in done.stderr.decode()
@@ -321,7 +321,7 @@ def test_closed_and_broken_streams(command, status, complaint):
 
 @posix
 def test_a_pipe_is_read_like_a_file():
-    script = f"{sys.executable} -m keras_rk.cli check <(echo '{RK4 % ''}') --order 5"
+    script = f"{sys.executable} -m keras_rk check <(echo '{RK4 % ''}') --order 5"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60)
     assert done.returncode == 1
     assert b"asked for    5: does not hold" in done.stdout
@@ -329,7 +329,7 @@ def test_a_pipe_is_read_like_a_file():
 
 @posix
 def test_a_reader_that_leaves_early():
-    command = f"{sys.executable} -m keras_rk.cli list | head -n 1"
+    command = f"{sys.executable} -m keras_rk list | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)
     assert done.stdout.startswith(b"name")
     assert done.stderr == b""
