@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
     from keras_rk.proof.checker import CheckReport, check
+    from keras_rk.proof.continuous import check_extension
+    from keras_rk.proof.extension_report import ExtensionReport
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CheckReport",
+    "ExtensionReport",
     "RKMonitor",
     "Tableau",
     "TableauError",
     "check",
+    "check_extension",
     "checker",
     "coefficients",
     "diagnostics",
@@ -46,10 +50,12 @@ __all__ = [
 
 _HOME = {  # where a name comes from; a module comes from its wing
     "CheckReport": "proof.checker",
+    "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
     "check": "proof.checker",
+    "check_extension": "proof.continuous",
     "recalibrate": "models.recalibration",
     "with_method": "models.method_replacement",
 }

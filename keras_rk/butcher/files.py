@@ -29,7 +29,7 @@ __all__ = [
 
 LARGEST_FILE = 1_000_000
 FILE_ENDINGS = (".json", ".toml", ".txt")
-_COEFFICIENTS = ("A", "b", "c", "b_hat")
+_COEFFICIENTS = ("A", "b", "c", "b_hat", "b_theta")
 _LONGEST_PATH = 300
 _QUOTED = 30
 _QUOTES = 'with quotes around fractions and roots: "2/3", "sqrt(2)/2"'

@@ -87,6 +87,8 @@ def as_expression(tableau: Any, rows: Sequence[Sequence[Coefficient]]) -> str:
         arguments.append(_listed_row(tableau.exact_c))
     if tableau.exact_b_hat is not None:
         arguments.append(f"b_hat={_listed_row(tableau.exact_b_hat)}")
+    if tableau.exact_b_theta is not None:
+        arguments.append(f"b_theta={_listed(tableau.exact_b_theta, _listed_row)}")
     for field in ("claimed_order", "claimed_embedded_order", "name", "source"):
         if getattr(tableau, field) is not None:
             arguments.append(f"{field}={getattr(tableau, field)!r}")

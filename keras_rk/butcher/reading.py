@@ -25,6 +25,7 @@ from keras_rk.numbers.totals import bounded_common
 __all__ = ["Reader", "order_number"]
 
 MAX_STAGES = 512
+MAX_DEGREE = 64  # of a continuous extension; no published one has more than 8
 MAX_LABEL = 1000
 LARGEST_ORDER = 999
 
@@ -85,6 +86,32 @@ class Reader:
                 f"stages={stages}{self.where}."
             )
         return tuple(self._number(x, f"{field}[{i}]") for i, x in enumerate(row))
+
+    def polynomials(
+        self, values: Any, field: str, stages: int
+    ) -> tuple[tuple[Coefficient, ...], ...]:
+        """One for each stage, the coefficients of theta, theta^2, ...; all to one degree."""
+        rows = self._sequence(values, f"`{field}`")
+        if len(rows) != stages:
+            raise TableauError(
+                f"`{field}` needs one polynomial per stage, the coefficients of theta, theta^2, "
+                f"... of each. Received: len({field})={len(rows)}, stages={stages}{self.where}."
+            )
+        polynomials = [self._polynomial(row, f"{field}[{i}]") for i, row in enumerate(rows)]
+        degree = max(1, *map(len, polynomials))
+        return tuple((*row, *[Fraction(0)] * (degree - len(row))) for row in polynomials)
+
+    def _polynomial(self, values: Any, place: str) -> list[Coefficient]:
+        row = self._sequence(values, f"`{place}`")
+        if len(row) > MAX_DEGREE:
+            raise TableauError(
+                f"`{place}` has at most degree {MAX_DEGREE}. Received: {len(row)} coefficients"
+                f"{self.where}."
+            )
+        numbers = [self._number(x, f"{place}[{k}]") for k, x in enumerate(row)]
+        while numbers and not numbers[-1]:
+            numbers.pop()
+        return numbers
 
     def check_field(self, coefficients: Iterable[Coefficient]) -> None:
         """Refuses more square roots than a tableau may have, and square roots beside symbols."""

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
+from keras_rk.butcher.changes import rationalized, with_numbers
+from keras_rk.butcher.continuous_weights import values_at
+from keras_rk.butcher.dictionary import arguments_in, as_dictionary
 from keras_rk.butcher.files import called, errors_name, parse, read_bytes, read_json
 from keras_rk.butcher.printing import Drawing, as_expression
 from keras_rk.butcher.reading import Reader
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import (
     Coefficient,
-    exact,
-    is_float,
     is_sum,
     is_symbolic,
-    looks_like_float,
     public,
-    simplest,
-    substituted,
     sum_of,
     symbols,
-    to_sympy,
-    to_text,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Tableau", "TableauError"]
 
 _ROUNDING = Fraction(1, 2**40)  # more than sums of float64 numbers are off
-_KEYS = ("A", "b", "c", "b_hat", "claimed_order", "claimed_embedded_order", "name", "source")
 
 
 class Tableau:
@@ -50,6 +45,10 @@ class Tableau:
         b: the s weights.
         c: the s nodes; None means the row sums of A.
         b_hat: the s weights of the embedded method, if there is one.
+        b_theta: the s weights of a continuous extension, if there is one: for each stage the
+            coefficients of theta, theta^2, ... in b_i(theta). Then
+            y + dt * sum_i b_i(theta) k_i is the result after a part theta of the step; see
+            `check_extension`.
         claimed_order: the order the method is said to have. Nothing trusts it; `check`
             verifies it.
         claimed_embedded_order: the same for `b_hat`.
@@ -64,7 +63,8 @@ class Tableau:
     tableau with SymPy symbols is a family of methods: see `subs`.
 
     Attributes:
-        A, b, c, b_hat: tuples of `Fraction` where rational and of SymPy numbers otherwise.
+        A, b, c, b_hat, b_theta: tuples of `Fraction` where rational and of SymPy numbers
+            otherwise.
         stages: the number of stages s.
         has_floats: whether a coefficient came as a binary float.
 
@@ -97,6 +97,7 @@ class Tableau:
     exact_b: tuple[Coefficient, ...]
     exact_c: tuple[Coefficient, ...]
     exact_b_hat: tuple[Coefficient, ...] | None
+    exact_b_theta: tuple[tuple[Coefficient, ...], ...] | None = None  # in older pickles, too
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Tableau:
         c: Any = None,
         *,
         b_hat: Any = None,
+        b_theta: Any = None,
         claimed_order: int | None = None,
         claimed_embedded_order: int | None = None,
         name: str | None = None,
@@ -116,12 +118,15 @@ class Tableau:
         weights = read.vector(b, "b", stages, "weight")
         nodes = None if c is None else read.nodes(c, stages)
         embedded = None if b_hat is None else read.vector(b_hat, "b_hat", stages, "embedded weight")
-        read.check_field(x for row in (*rows, weights, nodes or (), embedded or ()) for x in row)
+        dense = None if b_theta is None else read.polynomials(b_theta, "b_theta", stages)
+        vectors = (*rows, weights, nodes or (), embedded or (), *(dense or ()))
+        read.check_field(x for row in vectors for x in row)
         fields = {
             "exact_A": rows,
             "exact_b": weights,
             "exact_c": read.row_sums(rows) if nodes is None else nodes,
             "exact_b_hat": embedded,
+            "exact_b_theta": dense,
             "claimed_order": read.order(claimed_order, "claimed_order"),
             "claimed_embedded_order": read.order(claimed_embedded_order, "claimed_embedded_order"),
             "name": read.label(name, "name"),
@@ -168,6 +173,33 @@ class Tableau:
         return None if self.exact_b_hat is None else tuple(public(x) for x in self.exact_b_hat)
 
     @property
+    def b_theta(self) -> tuple[tuple[Any, ...], ...] | None:
+        """For each stage the coefficients of theta, theta^2, ... in b_i(theta), or None."""
+        if self.exact_b_theta is None:
+            return None
+        return tuple(tuple(public(x) for x in row) for row in self.exact_b_theta)
+
+    def weights(self, theta: Any) -> tuple[Any, ...]:
+        """The weights b_i(theta) of the continuous extension, exactly.
+
+        Args:
+            theta: the part of a step: a number like a coefficient, usually in [0, 1].
+
+        Raises:
+            TableauError: where the tableau has no `b_theta`.
+
+        >>> euler = Tableau([[]], [1], b_theta=[[1]])
+        >>> euler.weights("1/3")
+        (Fraction(1, 3),)
+        """
+        if self.exact_b_theta is None:
+            raise TableauError(
+                "`weights(theta)` needs a tableau with a continuous extension `b_theta`. Received: "
+                f"b_theta=None (tableau {self.name!r})."
+            )
+        return tuple(public(x) for x in values_at(self.exact_b_theta, theta))
+
+    @property
     def row_sums(self) -> tuple[Coefficient, ...]:
         """sum_j a_ij, which the nodes should equal."""
         return tuple(map(sum_of, self.exact_A))
@@ -193,33 +225,42 @@ class Tableau:
         return (
             self.stages > 1
             and not self.exact_c[0]
-            and self._is_one(self.exact_c[-1])
-            and self.exact_A[-1] == self.exact_b
+            and (self.has_floats or self.exact_c[-1] == 1)
+            and self.is_at_end(self.stages - 1)
             and self.is_explicit
         )
 
-    def _is_one(self, node: Coefficient) -> bool:
-        """Whether it is 1, or was 1 before floats were added up."""
-        if is_symbolic(node):
+    def is_at_start(self, stage: int) -> bool:
+        """Whether a stage is f where the step starts."""
+        return not self.exact_c[stage] and not any(self.exact_A[stage])
+
+    def is_at_end(self, stage: int) -> bool:
+        """Whether a stage is f at the step's result."""
+        node = self.exact_c[stage]
+        if is_symbolic(node) or self.exact_A[stage] != self.exact_b:
             return False
-        return node == 1 or (self.has_floats and abs(node - 1) < _ROUNDING)
+        return abs(node - 1) < _ROUNDING  # it may be the sum of decimals or floats
 
     @property
     def is_symbolic(self) -> bool:
         """Whether a coefficient contains SymPy symbols."""
-        return any(is_symbolic(x) for x in self._coefficients())
+        return any(map(is_symbolic, self.coefficients))
 
     @property
     def exact_weights(self) -> tuple[tuple[Coefficient, ...], ...]:
         """b and, if there is one, b_hat."""
         return (self.exact_b,) if self.exact_b_hat is None else (self.exact_b, self.exact_b_hat)
 
-    def _coefficients(self) -> Iterable[Coefficient]:
-        for row in (*self.exact_A, self.exact_c, *self.exact_weights):
+    @property
+    def coefficients(self) -> Iterator[Coefficient]:
+        """All of them, one after another."""
+        for row in (*self.exact_A, self.exact_c, *self.exact_weights, *(self.exact_b_theta or ())):
             yield from row
 
-    def _symbols(self) -> set[sympy.Symbol]:
-        return {symbol for x in self._coefficients() for symbol in symbols(x)}
+    @property
+    def symbols(self) -> set[sympy.Symbol]:
+        """The SymPy symbols in the coefficients."""
+        return {symbol for x in self.coefficients for symbol in symbols(x)}
 
     def subs(self, /, **values: Any) -> Tableau:
         """The tableau with numbers in place of symbols: `family.subs(alpha="2/3")`.
@@ -231,20 +272,7 @@ class Tableau:
             TableauError: if a name is no symbol of the tableau, or a coefficient has a pole
                 there.
         """
-        free = self._symbols()
-        names = {str(symbol) for symbol in free}
-        unknown = sorted(set(values) - names)
-        if unknown:
-            raise TableauError(
-                f"`subs` takes the tableau's own symbols ({', '.join(sorted(names)) or 'none'}). "
-                f"Received: {', '.join(unknown)}."
-            )
-        chosen = {s: to_sympy(exact(values[str(s)])) for s in free if str(s) in values}
-
-        def put(x: Any) -> Any:
-            return substituted(x, chosen) if is_symbolic(x) else x
-
-        return self._map(put, self.has_floats or any(map(is_float, values.values())))
+        return with_numbers(self, values)
 
     def rationalize(self, tolerance: Any = "1e-14") -> Tableau:
         """Recover fractions from decimals: 0.3333333333333333 becomes 1/3.
@@ -257,44 +285,10 @@ class Tableau:
             tolerance: the largest relative change; raise it for decimals with few digits, to
                 about a unit in their last place: `"1e-3"` for 0.667.
         """
-        limit = exact(tolerance)
-        if not isinstance(limit, Fraction) or not 0 < limit < 1:
-            raise TableauError(
-                f"`tolerance` must be a rational number in (0, 1). Received: {tolerance!r}."
-            )
+        return rationalized(self, tolerance)
 
-        def simplify(x: Coefficient) -> Coefficient:
-            return simplest(x, limit) if isinstance(x, Fraction) else x
-
-        simplified = self._map(simplify, False)
-        still_floats = self.has_floats and any(map(looks_like_float, simplified._coefficients()))
-        return simplified._with_floats(still_floats)
-
-    def _map(self, function: Callable[[Coefficient], Any], has_floats: bool) -> Tableau:
-        def each(row: Iterable[Coefficient], field: str) -> tuple[Any, ...]:
-            found = []
-            for j, x in enumerate(row):
-                try:
-                    found.append(function(x))
-                except TableauError as error:
-                    where = f" (tableau {shown(self.name)})" if self.name else ""
-                    raise TableauError(f"{field}[{j}]: {error}{where}") from None
-            return tuple(found)
-
-        mapped = Tableau(
-            [each(row, f"A[{i}]") for i, row in enumerate(self.exact_A)],
-            each(self.exact_b, "b"),
-            None if self.has_row_sums else each(self.exact_c, "c"),
-            b_hat=None if self.exact_b_hat is None else each(self.exact_b_hat, "b_hat"),
-            claimed_order=self.claimed_order,
-            claimed_embedded_order=self.claimed_embedded_order,
-            name=self.name,
-            source=self.source,
-        )
-        return mapped._with_floats(mapped.has_floats or has_floats)
-
-    def _with_floats(self, has_floats: bool) -> Tableau:
-        """This new tableau, still in the making, with what is known of where it came from."""
+    def marked(self, has_floats: bool) -> Tableau:
+        """This tableau, while it is in the making: whether its coefficients came as floats."""
         object.__setattr__(self, "has_floats", has_floats)
         return self
 
@@ -325,40 +319,14 @@ class Tableau:
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads: text for each coefficient, so that nothing is lost."""
         self._refuse_symbols("be written to a file")
-        data: dict[str, Any] = {
-            "A": [[to_text(x) for x in row] for row in self._shown_rows()],
-            "b": [to_text(x) for x in self.exact_b],
-        }
-        if not self.has_row_sums:
-            data["c"] = [to_text(x) for x in self.exact_c]
-        if self.exact_b_hat is not None:
-            data["b_hat"] = [to_text(x) for x in self.exact_b_hat]
-        for key in _KEYS[4:]:
-            if getattr(self, key) is not None:
-                data[key] = getattr(self, key)
-        if self.has_floats:
-            data["has_floats"] = True
-        return data
+        return as_dictionary(self, self._shown_rows())
 
     @classmethod
     def from_dict(cls, data: Any) -> Tableau:
         """The tableau that `to_dict` wrote; other keys and missing ones are refused."""
-        if not isinstance(data, Mapping) or not {"A", "b"} <= set(data):
-            raise TableauError(
-                'A tableau is written as an object with at least "A" and "b". '
-                f"Received: {shown(data)}."
-            )
-        unknown = [key for key in data if key not in (*_KEYS, "has_floats")]
-        if unknown:
-            raise TableauError(
-                f"A tableau has the keys {', '.join(_KEYS)}. Received: {shown(unknown)}."
-            )
-        if not isinstance(data.get("has_floats", False), bool):
-            raise TableauError(
-                f"`has_floats` must be true or false. Received: {shown(data['has_floats'])}."
-            )
-        tableau = cls(**{key: data[key] for key in _KEYS if key in data})
-        return tableau._with_floats(tableau.has_floats or data.get("has_floats", False))
+        arguments, has_floats = arguments_in(data)
+        tableau = cls(**arguments)
+        return tableau.marked(tableau.has_floats or has_floats)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The tableau as JSON text; `from_json` gives it back exactly."""
@@ -400,7 +368,7 @@ class Tableau:
 
     def _refuse_symbols(self, aim: str) -> None:
         if self.is_symbolic:
-            names = ", ".join(sorted(map(str, self._symbols())))
+            names = ", ".join(sorted(map(str, self.symbols)))
             raise TableauError(
                 f"A tableau with symbols cannot {aim}; put numbers in place of them with "
                 f"`tableau.subs(...)`. Received: the symbols {names} (tableau {self.name!r})."
@@ -415,7 +383,7 @@ class Tableau:
         return hash(self._value())
 
     def _value(self) -> tuple[Any, ...]:
-        return self.exact_A, self.exact_b, self.exact_c, self.exact_b_hat
+        return self.exact_A, self.exact_b, self.exact_c, self.exact_b_hat, self.exact_b_theta
 
     def __repr__(self) -> str:
         return as_expression(self, self._shown_rows())

@@ -8,7 +8,6 @@ from typing import Any
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import is_symbolic
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.failures import (
@@ -17,7 +16,7 @@ from keras_rk.proof.failures import (
     method_failures,
     order_failures,
 )
-from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals
+from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals, check_tolerance
 from keras_rk.proof.pairs import examine_pair, higher_embedded_order
 from keras_rk.proof.report import CheckReport, Failure, Order
 from keras_rk.tableaux.as_tableau import as_tableau
@@ -80,7 +79,7 @@ def check(
     tableau = as_tableau(tableau)
     requested = None if order is None else order_number(order, "order")
     limit = order_number(max_order, "max_order")
-    _check_tolerance(tolerance)
+    check_tolerance(tolerance)
 
     return prove(tableau, requested, limit, tolerance=tolerance, require_row_sums=require_row_sums)
 
@@ -204,17 +203,3 @@ def _capped(
                 f"{brief(residual, RESIDUAL_DIGITS)}"
             )
     return ""
-
-
-def _check_tolerance(tolerance: Any) -> None:
-    if tolerance is None:
-        return
-    if (
-        isinstance(tolerance, bool)
-        or not isinstance(tolerance, int | float)
-        or not 0 <= tolerance < 1
-    ):
-        raise TableauError(
-            "`tolerance` must be a number in [0, 1) or None. "
-            f"Received: tolerance={shown(tolerance)}."
-        )

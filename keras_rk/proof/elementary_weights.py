@@ -39,23 +39,23 @@ class ElementaryWeights:
         if with_time:
             self._derivatives[TIME_LEAF] = self._form.nodes
 
-    def scaled(self, order: int, embedded: bool = False) -> Iterator[tuple[int, list[Any]]]:
+    def scaled(self, order: int, row: int = 0) -> Iterator[tuple[int, list[Any]]]:
         """For each tree of an order, its number within the order and its weight.
 
-        Weights come coordinate by coordinate and times `scale(order, embedded)`. The tallest
-        trees come first: where an order fails, they nearly always show it, and they cost the
-        least.
+        Weights come coordinate by coordinate and times `scale(order, row)`, with the form's row of
+        weights: 0 is b, 1 is b_hat. The tallest trees come first: where an order fails, they
+        nearly always show it, and they cost the least.
         """
         here = self.plan(order)
-        weights = self._form.weights(order, embedded)
+        weights = self._form.weights(order, row)
         self._number_trees(order)
         for k in reversed(range(here.roots)):
             yield k, self._weight(weights, here, k)
 
-    def weight(self, order: int, k: int, embedded: bool) -> list[Any]:
+    def weight(self, order: int, k: int, row: int) -> list[Any]:
         """The scaled weight of tree k of an order."""
         self._number_trees(order)
-        return self._weight(self._form.weights(order, embedded), self.plan(order), k)
+        return self._weight(self._form.weights(order, row), self.plan(order), k)
 
     def _weight(self, weights: Weights, here: OrderPlan, k: int) -> list[Any]:
         child = here.child[k]
@@ -84,9 +84,9 @@ class ElementaryWeights:
     def plan(self, order: int) -> OrderPlan:
         return plan(order, self.with_time)
 
-    def scale(self, order: int, embedded: bool) -> Any:
+    def scale(self, order: int, row: int) -> Any:
         """What the weights of trees of an order are multiplied by."""
-        return self._form.weights(order, embedded).scale
+        return self._form.weights(order, row).scale
 
     def _stage(self, tree: int) -> Vector:
         """u(t) for the tree with this number."""

@@ -23,6 +23,8 @@ from keras_rk.numbers.linear_algebra import (
 )
 from keras_rk.proof.integer_form import IntegerForm
 
+Rows = Sequence[Sequence[Coefficient]]
+
 __all__ = ["Form", "absolute_form", "exact_form"]
 
 
@@ -46,8 +48,8 @@ class Form(Protocol):
     def apply(self, u: Vector, order: int) -> Vector:
         """A u, for the u of a tree of this order."""
 
-    def weights(self, order: int, embedded: bool) -> Weights:
-        """b or b_hat, for the u of trees of this order."""
+    def weights(self, order: int, row: int) -> Weights:
+        """A row of weights, for the u of trees of this order: 0 is b, 1 is b_hat."""
 
     def value(self, parts: Sequence[Any], scale: Any) -> Coefficient:
         """The exact number behind a scaled one."""
@@ -69,20 +71,25 @@ class _FieldForm:
     def apply(self, u: Vector, order: int) -> Vector:
         return self.matrix(u)
 
-    def weights(self, order: int, embedded: bool) -> Weights:
-        return self.rows[embedded]
+    def weights(self, order: int, row: int) -> Weights:
+        return self.rows[row]
 
     def value(self, parts: Sequence[Any], scale: Any) -> Coefficient:
         return self.to_exact(parts[0], scale)
 
 
-def exact_form(tableau: Tableau) -> Form:
-    """The form in which a tableau's order conditions are decided."""
-    return _symbolic_form(tableau) if tableau.is_symbolic else IntegerForm(tableau)
+def exact_form(tableau: Tableau, weights: Rows | None = None) -> Form:
+    """The form in which a tableau's order conditions are decided.
+
+    Args:
+        weights: rows of weights in place of b and b_hat.
+    """
+    rows = tableau.exact_weights if weights is None else weights
+    return _symbolic_form(tableau, rows) if tableau.is_symbolic else IntegerForm(tableau, rows)
 
 
-def absolute_form(tableau: Tableau) -> Form:
-    """|A|, |b| and |c| in floats."""
+def absolute_form(tableau: Tableau, weights: Rows | None = None) -> Form:
+    """|A|, |b| and |c| in floats; `weights` as in `exact_form`."""
 
     def absolute(row: Iterable[Coefficient]) -> Vector:
         return [abs(float(x)) for x in row]
@@ -91,7 +98,7 @@ def absolute_form(tableau: Tableau) -> Form:
     return _FieldForm(
         one=[1.0] * tableau.stages,
         nodes=absolute(tableau.exact_c),
-        rows=[_weights(absolute(row), A) for row in tableau.exact_weights],
+        rows=[_weights(absolute(row), A) for row in weights or tableau.exact_weights],
         matrix=matrix_product(A),
         to_exact=lambda x, scale: exact(x / scale),
     )
@@ -101,14 +108,14 @@ def _weights(row: Vector, A: list[Vector]) -> Weights:
     return Weights([inner_product(row)], [inner_product(row_times_matrix(row, A))], 1)
 
 
-def _symbolic_form(tableau: Tableau) -> Form:
+def _symbolic_form(tableau: Tableau, of_weights: Rows) -> Form:
     from sympy.polys.constructor import construct_domain
 
-    rows = [*tableau.exact_A, tableau.exact_c, *tableau.exact_weights]
+    rows = [*tableau.exact_A, tableau.exact_c, *of_weights]
     domain, elements = construct_domain([to_sympy(x) for row in rows for x in row], field=True)
     taken = iter(elements)
     *A, c = [[next(taken) for _ in row] for row in (*tableau.exact_A, tableau.exact_c)]
-    weights = [[next(taken) for _ in row] for row in tableau.exact_weights]
+    weights = [[next(taken) for _ in row] for row in of_weights]
     return _FieldForm(
         one=[domain.one] * tableau.stages,
         nodes=c,

@@ -39,18 +39,22 @@ __all__ = ["IntegerForm"]
 
 
 class IntegerForm:
-    """See `forms.Form`."""
+    """See `forms.Form`.
 
-    def __init__(self, tableau: Tableau) -> None:
+    Args:
+        weights: the rows of weights, such as b and b_hat.
+    """
+
+    def __init__(self, tableau: Tableau, weights: Sequence[Sequence[Coefficient]]) -> None:
         explicit = tableau.is_explicit
         A = [row[:i] if explicit else row for i, row in enumerate(tableau.exact_A)]
-        rows: list[Any] = [*A, tableau.exact_c, *tableau.exact_weights]
+        rows: list[Any] = [*A, tableau.exact_c, *weights]
         self._roots, elements = common_field(x for row in rows for x in row)
         self._size = 2 ** len(self._roots)
         self._integer_roots = tuple(tuple(int(x) for x in root) for root in self._roots)
         taken = iter(elements)
         *matrix, c = [[next(taken) for _ in row] for row in (*A, tableau.exact_c)]
-        weights = [[next(taken) for _ in row] for row in tableau.exact_weights]
+        weight_rows = [[next(taken) for _ in row] for row in weights]
 
         self._denominators = _denominators(matrix, c, explicit)
         self._scale = self._denominators[-1]
@@ -68,10 +72,10 @@ class IntegerForm:
             for row, scale in zip(matrix, self._denominators, strict=True)
             for line in self._blocks(row, scale)
         ]
-        self._weights = [(row, _common(row, "b or b_hat")) for row in weights]
+        self._weights = [(row, _common(row, "b or b_hat")) for row in weight_rows]
         self._A_for_order = _Powers(self._matrix, self._ratios(self._matrix, self._denominators))
         self._products: dict[int, Callable[[Vector], Vector]] = {}
-        self._found: dict[tuple[int, bool], Weights] = {}
+        self._found: dict[tuple[int, int], Weights] = {}
 
     def apply(self, u: Vector, order: int) -> Vector:
         power = 0 if self._is_uniform else order - 1
@@ -80,21 +84,21 @@ class IntegerForm:
             product = self._products[power] = matrix_product(self._A_for_order(power))
         return product(u)
 
-    def weights(self, order: int, embedded: bool) -> Weights:
-        found = self._found.get((order, embedded))
+    def weights(self, order: int, row: int) -> Weights:
+        found = self._found.get((order, row))
         if found is None:
-            rows, times_A, denominator = self._weight_rows[embedded]
+            rows, times_A, denominator = self._weight_rows[row]
             powers = (0, 0) if self._is_uniform else (order - 1, max(order - 2, 0))
-            found = self._found[order, embedded] = Weights(
-                [inner_product(row) for row in rows(powers[0])],
-                [inner_product(row) for row in times_A(powers[1])],
+            found = self._found[order, row] = Weights(
+                [inner_product(line) for line in rows(powers[0])],
+                [inner_product(line) for line in times_A(powers[1])],
                 self._scale ** (order - 1) * denominator,
             )
         return found
 
     @cached_property
     def _weight_rows(self) -> list[tuple[_Powers, _Powers, int]]:
-        """For b and b_hat: its rows, those of its product with A, and its denominator."""
+        """For each row of weights: its rows, those of its product with A, and its denominator."""
         matrix = [
             [x * (self._scale // self._denominators[i // self._size]) for x in line]
             for i, line in enumerate(self._matrix)

@@ -6,7 +6,7 @@ A method has order p if the condition holds for every tree with at most p vertic
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -14,14 +14,22 @@ from typing import Any, Literal
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError
+from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.forms import absolute_form, exact_form
 from keras_rk.proof.rooted_trees import RootedTree, planned_tree
 from keras_rk.tableaux.as_tableau import as_tableau
 
-__all__ = ["OrderCondition", "Residual", "Residuals", "Verdict", "order_conditions"]
+__all__ = [
+    "OrderCondition",
+    "Residual",
+    "Residuals",
+    "Verdict",
+    "check_tolerance",
+    "judged",
+    "order_conditions",
+]
 
 Verdict = Literal["exact", "numeric", "failed"]
 SMALLEST_TOLERANCE = 1e-12
@@ -32,7 +40,7 @@ LARGEST_TOLERANCE = 1e-9
 # methods, up to order 12, miss 1/gamma by 3e-12 of it; the order that a named method lacks is
 # missed by at least 1.8e-3 of it (verner65).
 LARGEST_SHARE = 1e-3
-_EPS = 2.0**-52
+EPS = 2.0**-52
 _LEADING_BITS = 512
 
 
@@ -164,20 +172,51 @@ class Residuals:
 
     def _verdict(self, order: int, k: int, embedded: bool, size: float) -> Verdict:
         largest = LARGEST_SHARE / self._weights.plan(order).density[k]
-        if self._tolerance is not None:
-            return "numeric" if size <= min(self._tolerance, largest) else "failed"
-        if size > min(LARGEST_TOLERANCE, largest):
-            return "failed"
-        if size <= SMALLEST_TOLERANCE:
-            return "numeric"
-        if self._is_symbolic:
-            return "failed"
-        (weight,) = self._absolute.weight(order, k, embedded)
-        return "numeric" if size <= order * _EPS * weight else "failed"
+
+        def rounding() -> float:
+            if self._is_symbolic:
+                return 0.0
+            (weight,) = self._absolute.weight(order, k, embedded)
+            return float(order * EPS * weight)
+
+        return judged(size, largest, self._tolerance, rounding)
 
     @cached_property
     def _absolute(self) -> ElementaryWeights:
         return ElementaryWeights(absolute_form(self._tableau), self._weights.with_time)
+
+
+def judged(
+    size: float, largest: float, tolerance: float | None, rounding: Callable[[], float]
+) -> Verdict:
+    """The verdict on a residual that is not exactly zero.
+
+    Args:
+        size: the residual's absolute value.
+        largest: more than that never passes.
+        tolerance: that of the user, or None.
+        rounding: what rounding the coefficients may leave; computed only where it decides.
+    """
+    if tolerance is not None:
+        return "numeric" if size <= min(tolerance, largest) else "failed"
+    if size > min(LARGEST_TOLERANCE, largest):
+        return "failed"
+    return "numeric" if size <= SMALLEST_TOLERANCE or size <= rounding() else "failed"
+
+
+def check_tolerance(tolerance: Any) -> None:
+    """Refuses what is no tolerance."""
+    if tolerance is None:
+        return
+    if (
+        isinstance(tolerance, bool)
+        or not isinstance(tolerance, int | float)
+        or not 0 <= tolerance < 1
+    ):
+        raise TableauError(
+            "`tolerance` must be a number in [0, 1) or None. "
+            f"Received: tolerance={shown(tolerance)}."
+        )
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:

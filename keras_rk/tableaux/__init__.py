@@ -20,6 +20,15 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order10,
     strong_stability,
 )
+from keras_rk.tableaux.continuous import continuous, continuous_names, hermite
 from keras_rk.tableaux.registry import aliases, described, get, names
 
-__all__ = ["aliases", "described", "get", "names"]
+__all__ = [
+    "aliases",
+    "continuous",
+    "continuous_names",
+    "described",
+    "get",
+    "hermite",
+    "names",
+]
