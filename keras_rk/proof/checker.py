@@ -9,10 +9,12 @@ from typing import Any
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import is_symbolic
+from keras_rk.proof.continuous import prove_extension
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.failures import (
     Deviation,
     deviations_of_rows,
+    extension_failures,
     method_failures,
     order_failures,
 )
@@ -60,7 +62,8 @@ def check(
         A `CheckReport`. It is true if the method is explicit and consistent, its nodes are row
         sums, it has the order asked for and those it claims, and embedded weights, if there are
         any, sum to 1 and give an error estimate that is not zero for all y' = f(t) (which it is
-        for some published pairs; for those the report says it). Print it to read it.
+        for some published pairs; for those the report says it). A continuous extension, if there
+        is one, ends at the step's result. Print it to read it.
 
     Raises:
         TableauError: if the arguments are not usable.
@@ -133,6 +136,11 @@ def prove(
     numeric = any(order.verdict == "numeric" for order in found) or any(
         deviation.verdict == "numeric" for deviation in deviations
     )
+    extension = None
+    if tableau.exact_b_theta is not None:
+        extension = prove_extension(tableau, tableau.exact_b_theta, None, limit, tolerance)
+        failures += extension_failures(extension)
+        numeric = numeric or extension.verdict == "numeric"
     return CheckReport(
         tableau=tableau,
         explicit=tableau.is_explicit,
@@ -148,6 +156,7 @@ def prove(
         failures=tuple(failures),
         evidence=evidence,
         remarks=tuple(filter(None, remarks)),
+        extension=extension,
     )
 
 

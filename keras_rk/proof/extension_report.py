@@ -40,6 +40,14 @@ class ContinuousCondition:
     def residual(self) -> tuple[Any, ...]:
         return tuple(map(public, self.exact_residual))
 
+    def __str__(self) -> str:
+        return f"tree {self.tree}: 1/gamma {self.required}, residual {self.polynomial}"
+
+    @property
+    def polynomial(self) -> str:
+        """The residual as text: `1/3*theta - 1/4*theta^2`."""
+        return _polynomial(self.exact_residual)
+
 
 @dataclass(frozen=True)
 class ExtensionReport:
@@ -100,10 +108,14 @@ class ExtensionReport:
 
     def summary(self) -> str:
         """In one line."""
-        bound = "at least " if self.order_is_lower_bound else ""
         smoothness = {None: "not continuous", 0: "continuous, slopes are not", 1: "C1"}
+        return f"order {self._order}; {smoothness[self.continuity]}"
+
+    @property
+    def _order(self) -> str:
+        bound = "at least " if self.order_is_lower_bound else ""
         how = "exactly" if self.largest is None else "numerically"
-        return f"order {bound}{self.order} for all theta, {how}; {smoothness[self.continuity]}"
+        return f"{bound}{self.order} for all theta, {how}"
 
     def __str__(self) -> str:
         wish = self.requested_order
@@ -113,17 +125,14 @@ class ExtensionReport:
             f"  value        b(0) = 0: exact; b(1) = b: {self.value}",
             f"  slope        b'(0) is f at the start: {self.start_slope}; "
             f"b'(1) is f at the result: {self.end_slope}",
-            f"  order        {self.summary()}",
+            f"  order        {self._order}",
         ]
         if self.largest is not None:
             lines.append(
                 f"  largest      residual {self.largest.size:.1e}, tree {self.largest.tree}"
             )
         if self.broken is not None:
-            lines.append(
-                f"  order {self.order + 1:<6} fails at tree {self.broken.tree}: 1/gamma "
-                f"{self.broken.required}, residual {_polynomial(self.broken.exact_residual)}"
-            )
+            lines.append(f"  order {self.order + 1:<6} fails at {self.broken}")
         if wish is not None:
             holds = "holds" if self.order >= wish else "does not hold"
             lines.append(f"  asked for    {wish}: {holds}")
@@ -150,7 +159,6 @@ class ExtensionReport:
 
 
 def _polynomial(coefficients: Sequence[Coefficient]) -> str:
-    """A polynomial in theta as text: `1/3*theta - 1/4*theta^2`."""
     terms = []
     for power, x in enumerate(coefficients, start=1):
         if not x:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from keras_rk.butcher.continuous_weights import values_at_end
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic
 from keras_rk.numbers.square_roots import Number
 from keras_rk.proof.advice import digits_advice, location_advice, row_sums_advice
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief, brief_pair
+from keras_rk.proof.extension_report import ExtensionReport
 from keras_rk.proof.order_conditions import (
     LARGEST_SHARE,
     LARGEST_TOLERANCE,
@@ -19,7 +21,13 @@ from keras_rk.proof.order_conditions import (
 )
 from keras_rk.proof.report import Failure, Order
 
-__all__ = ["Deviation", "deviations_of_rows", "method_failures", "order_failures"]
+__all__ = [
+    "Deviation",
+    "deviations_of_rows",
+    "extension_failures",
+    "method_failures",
+    "order_failures",
+]
 
 
 class Deviation(NamedTuple):
@@ -95,6 +103,26 @@ def _row_failures(tableau: Tableau, deviations: Sequence[Deviation]) -> list[Fai
         )
         failures.append(Failure("row_sums", message))
     return failures
+
+
+def extension_failures(extension: ExtensionReport) -> list[Failure]:
+    """A continuous extension that is none."""
+    if extension:
+        return []
+    if extension.value == "failed" or extension.broken is None:
+        at_end = values_at_end(extension.tableau.exact_b_theta or ())
+        pairs = enumerate(zip(at_end, extension.tableau.exact_b, strict=True))
+        i, (found, b) = next((i, (x, y)) for i, (x, y) in pairs if x != y)
+        message = (
+            "A continuous extension ends at the step's result: b_i(1) = b_i. Received: "
+            f"b_{i}(1) = {brief(found)}, b_{i} = {brief(b)}."
+        )
+    else:
+        message = (
+            "The weights of a continuous extension sum to theta: otherwise it has no order. "
+            f"Received: a sum that is off by {extension.broken.polynomial}."
+        )
+    return [Failure("extension", message)]
 
 
 def order_failures(

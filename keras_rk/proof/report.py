@@ -8,6 +8,7 @@ from typing import Any
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
+from keras_rk.proof.extension_report import ExtensionReport
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
 __all__ = ["CheckReport", "Failure", "Order"]
@@ -75,6 +76,7 @@ class CheckReport:
         evidence: the `Order`s behind `order` and `embedded_order`.
         remarks: what holds and may still surprise: an embedded order above the main one, an
             error estimate that is blind to y' = f(t), a tolerance that was capped.
+        extension: what `check_extension` says, where the tableau has a continuous extension.
     """
 
     tableau: Tableau
@@ -91,6 +93,7 @@ class CheckReport:
     failures: tuple[Failure, ...]
     evidence: tuple[Order, ...]
     remarks: tuple[str, ...] = ()
+    extension: ExtensionReport | None = None
 
     @property
     def order_is_lower_bound(self) -> bool:
@@ -134,6 +137,8 @@ class CheckReport:
             for failure in self.failures
         ]
         data["remarks"] = list(self.remarks)
+        if self.extension is not None:
+            data["extension"] = self.extension.to_dict()
         data["next_order"] = [_condition_dict(c) for c in self.evidence[0].broken[:1]]
         return data
 
@@ -160,6 +165,8 @@ def _summary(report: CheckReport) -> list[str]:
     if len(report.evidence) > 1:
         embedded = report.evidence[1]
         lines.append(f"  embedded     {embedded}, {_evidence(embedded)}")
+    if report.extension is not None:
+        lines.append(f"  continuous   {report.extension.summary()}")
     for name, wish, whose, order in (
         ("claimed", report.claimed_order, "", report.order),
         ("claimed", report.claimed_embedded_order, " for b_hat", report.embedded_order),

@@ -63,7 +63,7 @@ def hermite(tableau: Any) -> Tableau:
     (Fraction(5, 8), Fraction(-1, 8))
 
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
-    section II.6.
+    chapter II.
     """
     from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -174,14 +174,12 @@ def _with_ends(tableau: Tableau) -> Tableau:
         c = [*c, Fraction(1)]
         vectors = [[*row, Fraction(0)] for row in vectors]
     b, *b_hat = vectors
-    return rebuilt(
-        tableau,
-        A=A,
-        b=b,
-        c=None if tableau.has_row_sums else c,
-        b_hat=b_hat[0] if b_hat else None,
-        b_theta=None,
-    )
+    new = {"A": A, "b": b, "b_hat": b_hat[0] if b_hat else None, "b_theta": None}
+    if tableau.has_row_sums:
+        found = rebuilt(tableau, **new, c=None)
+        if found.is_at_end(found.stages - 1):
+            return found
+    return rebuilt(tableau, **new, c=c)  # of weights that do not sum to 1, too
 
 
 def _with_stages(tableau: Tableau, rows: Iterable[str]) -> Tableau:
