@@ -86,18 +86,16 @@ def test_weights_in_roots_and_symbols():
         copy.copy,
         copy.deepcopy,
         lambda t: eval(repr(t), {"Tableau": Tableau}),
-        lambda t: t.rationalize(),
     ],
-    ids="dict json pickle copy deepcopy repr rationalize".split(),
+    ids="dict json pickle copy deepcopy repr".split(),
 )
 @pytest.mark.parametrize("name", continuous_names())
 def test_copies_keep_the_extension(name, copied):
     tableau = continuous(name)
     again = copied(tableau)
-    assert again == tableau or copied.__name__ == "<lambda>" and again.name == name
-    if name in EXACT:
-        assert again == tableau and hash(again) == hash(tableau)
-        assert again.b_theta == tableau.b_theta
+    assert again == tableau
+    assert hash(again) == hash(tableau)
+    assert again.b_theta == tableau.b_theta
 
 
 def test_the_extension_is_part_of_the_value():
@@ -177,14 +175,16 @@ def test_decimals_leave_what_their_digits_leave():
 def test_the_step_itself_stays_what_it_was(name):
     report = check(continuous(name))
     method = check(name)
-    assert bool(report) and (report.order, report.embedded_order) == (
+    assert report
+    assert (report.order, report.embedded_order) == (
         method.order,
         method.embedded_order,
     )
     assert report.extension.order == PUBLISHED[name]
     assert f"order {PUBLISHED[name]} for all theta" in str(report)
     assert report.to_dict()["extension"]["order"] == PUBLISHED[name]
-    assert method.extension is None and "extension" not in method.to_dict()
+    assert method.extension is None
+    assert "extension" not in method.to_dict()
 
 
 @pytest.mark.parametrize("name, rows", SCIPY.items())
@@ -195,13 +195,14 @@ def test_published_fractions(name, rows):
     assert tuple(row[:degree] for row in continuous(name).b_theta) == expected
 
 
-@pytest.mark.parametrize("theta", ["1/7", "1/2", "9/10"])
-@pytest.mark.parametrize("name", ["dormand_prince54", "dop853"])
+@pytest.mark.parametrize(
+    "name, theta", [("dormand_prince54", "1/7"), ("dormand_prince54", "1/2"), ("dop853", "9/10")]
+)
 def test_conditions_by_hand(name, theta):
     """At some theta, tree by tree: met up to the order, and the one that fails by its residual."""
     tableau, x = continuous(name), Fraction(theta)
     report = check_extension(tableau)
-    for order in range(1, min(report.order, 5) + 1):
+    for order in range(1, min(report.order, 4) + 1):
         for tree in rooted_trees.rooted_trees(order):
             missing = weights_by_hand(tableau, tree, x) - x**order / tree.density
             assert abs(missing) < 1e-25
@@ -287,7 +288,8 @@ def test_every_coefficient_counts(k, power):
     slip = Tableau(dense.A, dense.b, b_theta=rows)
     report = check_extension(slip)
     assert not report
-    assert report.order == 0 and str(report.broken.tree) == "τ"
+    assert report.order == 0
+    assert str(report.broken.tree) == "τ"
     assert report.broken.residual[power] == Fraction(1, 10**7)
 
 
@@ -307,14 +309,15 @@ def test_a_slip_that_keeps_the_sum_costs_order_one():
 def test_where_the_order_is_the_degree():
     """theta^n/n asks for degree n: beyond it every extension fails, at the latest."""
     report = check_extension(Tableau([[]], [1], b_theta=[[1]]), max_order=1)
-    assert report.order_is_lower_bound and report.order == 1
+    assert report.order_is_lower_bound
+    assert report.order == 1
     assert "at least 1" in str(report)
     report = check_extension(Tableau([[]], [1], b_theta=[[1]]))
     assert report.broken.residual == (0, Fraction(-1, 2))
 
 
 def test_unknown_names():
-    with pytest.raises(TableauError, match="hermite.*Received: 'rk4'"):
+    with pytest.raises(TableauError, match=r"hermite.*Received: 'rk4'"):
         continuous("rk4")
     assert continuous("dopri5") is continuous("dormand_prince54")
 
@@ -328,7 +331,7 @@ def lorenz(t, y):
 
 def interpolated(tableau, f, t, y, dt, thetas):
     """u(theta) of one step, in floats."""
-    A, b, c = (np.array(x, float) for x in (tableau.A, tableau.b, tableau.c))
+    A, c = np.array(tableau.A, float), np.array(tableau.c, float)
     k = []
     for i in range(tableau.stages):
         k.append(f(t + c[i] * dt, y + dt * sum(A[i, j] * k[j] for j in range(i))))
