@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
@@ -24,6 +25,7 @@ from keras_rk.numbers.coefficients import (
     sum_of,
     symbols,
 )
+from keras_rk.numbers.square_roots import Surd
 
 if TYPE_CHECKING:
     import sympy
@@ -212,7 +214,7 @@ class Tableau:
     @property
     def is_explicit(self) -> bool:
         """Whether A is strictly lower triangular, so that each stage needs earlier ones only."""
-        return not any(x for i, row in enumerate(self.exact_A) for x in row[i:])
+        return not any(any(row[i:]) for i, row in enumerate(self.exact_A))
 
     @property
     def is_consistent(self) -> bool:
@@ -244,7 +246,7 @@ class Tableau:
     @property
     def is_symbolic(self) -> bool:
         """Whether a coefficient contains SymPy symbols."""
-        return any(map(is_symbolic, self.coefficients))
+        return not {Fraction, Surd}.issuperset(map(type, self.coefficients))
 
     @property
     def exact_weights(self) -> tuple[tuple[Coefficient, ...], ...]:
@@ -254,8 +256,8 @@ class Tableau:
     @property
     def coefficients(self) -> Iterator[Coefficient]:
         """All of them, one after another."""
-        for row in (*self.exact_A, self.exact_c, *self.exact_weights, *(self.exact_b_theta or ())):
-            yield from row
+        vectors = (*self.exact_A, self.exact_c, *self.exact_weights, *(self.exact_b_theta or ()))
+        return chain.from_iterable(vectors)
 
     @property
     def symbols(self) -> set[sympy.Symbol]:

@@ -124,7 +124,7 @@ def looks_like_float(value: Coefficient) -> bool:
 
 
 def is_symbolic(value: Coefficient) -> bool:
-    return not isinstance(value, Fraction | Surd)
+    return type(value) is not Fraction and not isinstance(value, Fraction | Surd)
 
 
 def symbols(value: Coefficient) -> set[sympy.Symbol]:

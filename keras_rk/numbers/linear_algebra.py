@@ -7,10 +7,9 @@ Coefficients with long denominators lead to integers with thousands of digits; p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from operator import itemgetter, mul
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "LONG_BITS",
@@ -26,8 +25,7 @@ Vector = list[Any]
 LONG_BITS = 64  # of a common denominator; below, Python's integers are as fast
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """b or b_hat, times `scale`: its inner product with a vector u, and with A u.
 
     Both have a row for each coordinate of a number.
@@ -50,8 +48,12 @@ def integer_type(denominator: int) -> Callable[[int], Any]:
 def inner_product(row: Vector) -> Callable[[Vector], Any]:
     """u -> sum_j row_j u_j, over the entries of `row` that are not zero."""
     columns = [j for j, x in enumerate(row) if x]
-    if len(columns) < 2:
-        return lambda u: sum(row[j] * u[j] for j in columns)
+    if not columns:
+        return lambda u: 0
+    if len(columns) == 1:
+        (column,) = columns
+        value = row[column]
+        return lambda u: value * u[column]
     values = [row[j] for j in columns]
     chosen = itemgetter(*columns)
     return lambda u: sum(map(mul, values, chosen(u)))

@@ -229,7 +229,9 @@ def common_field(
     roots: Roots = ()
     found: list[Coordinates] = []
     for x in values:
-        if not isinstance(x, Surd):
+        if type(x) is Fraction:
+            found.append((x,))
+        elif not isinstance(x, Surd):
             found.append((Fraction(x),))
         elif x.roots == roots[: len(x.roots)]:
             found.append(x.coordinates)
@@ -240,6 +242,8 @@ def common_field(
             roots, coordinates = _embed(x, roots)
             found.append(coordinates)
             check_roots(len(roots))
+    if not roots:
+        return roots, found
     size = 2 ** len(roots)
     return roots, [pad(x, size) for x in found]
 

@@ -18,12 +18,13 @@ def bounded_common(denominators: Iterable[int], what: str) -> int:
     """The least common multiple, refused as soon as it is too long."""
     common = 1
     for denominator in denominators:
-        common = math.lcm(common, denominator)
-        if common.bit_length() > MAX_COMMON_BITS:
-            raise TableauError(
-                f"The common denominator of {what} has at most {MAX_COMMON_BITS} bits. "
-                "Received: a longer one."
-            )
+        if common % denominator:
+            common = math.lcm(common, denominator)
+            if common.bit_length() > MAX_COMMON_BITS:
+                raise TableauError(
+                    f"The common denominator of {what} has at most {MAX_COMMON_BITS} bits. "
+                    "Received: a longer one."
+                )
     return common
 
 

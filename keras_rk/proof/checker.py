@@ -103,6 +103,7 @@ def prove(
         with_time: whether to decide the order for y' = f(t, y) as well; where not, it is
             reported as if the nodes were the row sums.
     """
+    explicit = tableau.is_explicit
     residuals = Residuals(tableau, tolerance=tolerance)
     asked = max(requested or 0, tableau.claimed_order or 0)
     main = _find_order(residuals, max(limit, asked), asked)
@@ -123,7 +124,7 @@ def prove(
         found.append(nonautonomous)
 
     failures = [
-        *method_failures(tableau, main, deviations if require_row_sums else []),
+        *method_failures(tableau, explicit, main, deviations if require_row_sums else []),
         *order_failures(tableau, requested, main, embedded, row_sums or not require_row_sums),
     ]
     remarks = [_capped(tolerance, found, deviations)]
@@ -143,7 +144,7 @@ def prove(
         numeric = numeric or extension.verdict == "numeric"
     return CheckReport(
         tableau=tableau,
-        explicit=tableau.is_explicit,
+        explicit=explicit,
         consistent=main.value > 0,
         row_sums=row_sums,
         order=main.value,
@@ -187,7 +188,8 @@ def _find_order(
                 numeric.append(residual)
         if broken:
             return found(order - 1, broken)
-        largest = max(numeric, key=lambda residual: residual.size, default=None)
+        if numeric:
+            largest = max(numeric, key=lambda residual: residual.size)
     return found(max_order, [])
 
 

@@ -31,6 +31,7 @@ class ElementaryWeights:
     def __init__(self, form: Form, with_time: bool = False) -> None:
         self.with_time = with_time
         self._form = form
+        self._plans: list[OrderPlan] = []  # of the orders whose trees the next three lists number
         self._prefix: list[int] = []
         self._child: list[int] = []
         self._order: list[int] = []
@@ -48,13 +49,11 @@ class ElementaryWeights:
         """
         here = self.plan(order)
         weights = self._form.weights(order, row)
-        self._number_trees(order)
-        for k in reversed(range(here.roots)):
+        for k in range(here.roots - 1, -1, -1):
             yield k, self._weight(weights, here, k)
 
     def weight(self, order: int, k: int, row: int) -> list[Any]:
         """The scaled weight of tree k of an order."""
-        self._number_trees(order)
         return self._weight(self._form.weights(order, row), self.plan(order), k)
 
     def _weight(self, weights: Weights, here: OrderPlan, k: int) -> list[Any]:
@@ -64,17 +63,7 @@ class ElementaryWeights:
             vector, rows = self._stage(child), weights.times_A
         else:
             vector, rows = self._stage(here.start + k), weights.rows
-        return [row(vector) for row in rows]
-
-    def _number_trees(self, order: int) -> None:
-        """Lay the plans up to `order` end to end, so that a tree's number finds its parts."""
-        while len(self._prefix) < (here := self.plan(order)).start + len(here.prefix):
-            below = 1
-            while self.plan(below).start < len(self._prefix):
-                below += 1
-            self._prefix.extend(self.plan(below).prefix)
-            self._child.extend(self.plan(below).child)
-            self._order.extend([below] * len(self.plan(below).child))
+        return [row(vector) for row in rows] if len(rows) > 1 else [rows[0](vector)]
 
     @property
     def row_sums_hold(self) -> bool:
@@ -82,7 +71,14 @@ class ElementaryWeights:
         return self._form.apply(self._form.one, 1) == self._form.nodes
 
     def plan(self, order: int) -> OrderPlan:
-        return plan(order, self.with_time)
+        """The plan of an order; those up to it lie end to end, where a tree's number finds it."""
+        while len(self._plans) < order:
+            here = plan(len(self._plans) + 1, self.with_time)
+            self._plans.append(here)
+            self._prefix.extend(here.prefix)
+            self._child.extend(here.child)
+            self._order.extend([len(self._plans)] * len(here.child))
+        return self._plans[order - 1]
 
     def scale(self, order: int, row: int) -> Any:
         """What the weights of trees of an order are multiplied by."""

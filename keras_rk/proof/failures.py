@@ -61,11 +61,11 @@ def deviations_of_rows(tableau: Tableau, tolerance: float | None) -> list[Deviat
 
 
 def method_failures(
-    tableau: Tableau, main: Order, deviations: Sequence[Deviation]
+    tableau: Tableau, explicit: bool, main: Order, deviations: Sequence[Deviation]
 ) -> list[Failure]:
     """Explicit, consistent, and nodes that are the row sums."""
     failures = []
-    if not tableau.is_explicit:
+    if not explicit:
         i, j = next(
             (i, j)
             for i, row in enumerate(tableau.exact_A)

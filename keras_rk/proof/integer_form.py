@@ -31,11 +31,13 @@ from keras_rk.numbers.linear_algebra import (
     matrix_product,
     row_times_matrix,
 )
-from keras_rk.numbers.quadratic_fields import Coordinates, multiply
+from keras_rk.numbers.quadratic_fields import multiply
 from keras_rk.numbers.square_roots import common_field, number
 from keras_rk.numbers.totals import bounded_common
 
 __all__ = ["IntegerForm"]
+
+Ratios = list[tuple[int, int]]  # a number's coordinates, as numerators and denominators
 
 
 class IntegerForm:
@@ -49,7 +51,8 @@ class IntegerForm:
         explicit = tableau.is_explicit
         A = [row[:i] if explicit else row for i, row in enumerate(tableau.exact_A)]
         rows: list[Any] = [*A, tableau.exact_c, *weights]
-        self._roots, elements = common_field(x for row in rows for x in row)
+        self._roots, numbers = common_field(x for row in rows for x in row)
+        elements = [[x.as_integer_ratio() for x in coordinates] for coordinates in numbers]
         self._size = 2 ** len(self._roots)
         self._integer_roots = tuple(tuple(int(x) for x in root) for root in self._roots)
         taken = iter(elements)
@@ -62,9 +65,9 @@ class IntegerForm:
         self._integer = integer_type(self._scale)
         self.one = [self._integer(x) for x in ([1] + [0] * (self._size - 1)) * tableau.stages]
         self.nodes = [
-            self._integer(x)
+            self._integer(x * (scale // y))
             for element, scale in zip(c, self._denominators, strict=True)
-            for x in _integers([element], scale)[0]
+            for x, y in element
         ]
         self.product = _entrywise(self._integer_roots)
         self._matrix = [
@@ -90,25 +93,23 @@ class IntegerForm:
             rows, times_A, denominator = self._weight_rows[row]
             powers = (0, 0) if self._is_uniform else (order - 1, max(order - 2, 0))
             found = self._found[order, row] = Weights(
-                [inner_product(line) for line in rows(powers[0])],
-                [inner_product(line) for line in times_A(powers[1])],
-                self._scale ** (order - 1) * denominator,
+                rows(powers[0]), times_A(powers[1]), self._scale ** (order - 1) * denominator
             )
         return found
 
     @cached_property
-    def _weight_rows(self) -> list[tuple[_Powers, _Powers, int]]:
+    def _weight_rows(self) -> list[tuple[_Products, _Products, int]]:
         """For each row of weights: its rows, those of its product with A, and its denominator."""
-        matrix = [
-            [x * (self._scale // self._denominators[i // self._size]) for x in line]
-            for i, line in enumerate(self._matrix)
-        ]
+        matrix = self._matrix
+        if not self._is_uniform:
+            factors = [self._scale // denominator for denominator in self._denominators]
+            matrix = [[x * factors[i // self._size] for x in line] for i, line in enumerate(matrix)]
         found = []
         for row, denominator in self._weights:
             rows = self._blocks(row, denominator)
             ratios = self._ratios(rows, [self._scale] * len(rows))
             products = [row_times_matrix(line, matrix) for line in rows]
-            found.append((_Powers(rows, ratios), _Powers(products, ratios), denominator))
+            found.append((_Products(rows, ratios), _Products(products, ratios), denominator))
         return found
 
     def _ratios(self, rows: list[Vector], numerators: list[int]) -> list[Vector]:
@@ -127,8 +128,10 @@ class IntegerForm:
         by = int(scale)
         return number(self._roots, tuple(Fraction(int(x), by) for x in parts))
 
-    def _blocks(self, row: list[Coordinates], scale: int) -> list[Vector]:
+    def _blocks(self, row: list[Ratios], scale: int) -> list[Vector]:
         """The rows of [M(x_1) M(x_2) ...], where M(x) is multiplication by scale * x."""
+        if not self._roots:
+            return [[self._integer(x * (scale // y)) for ((x, y),) in row]]
         columns: list[Any] = []
         roots: Any = self._integer_roots
         units: list[Any] = [
@@ -158,7 +161,21 @@ class _Powers:
         return self._found[power]
 
 
-def _denominators(A: list[list[Coordinates]], c: list[Coordinates], explicit: bool) -> list[int]:
+class _Products:
+    """The inner products with rows_ij * ratios_ij**power, each made once."""
+
+    def __init__(self, rows: list[Vector], ratios: list[Vector]) -> None:
+        self._rows = _Powers(rows, ratios)
+        self._found: dict[int, list[Callable[[Vector], Any]]] = {}
+
+    def __call__(self, power: int) -> list[Callable[[Vector], Any]]:
+        found = self._found.get(power)
+        if found is None:
+            found = self._found[power] = [inner_product(row) for row in self._rows(power)]
+        return found
+
+
+def _denominators(A: list[list[Ratios]], c: list[Ratios], explicit: bool) -> list[int]:
     """D_i for each stage: each a multiple of the one before, or all equal where that is cheap."""
     found = [1]
     for row, node in zip(A, c, strict=True):
@@ -169,13 +186,13 @@ def _denominators(A: list[list[Coordinates]], c: list[Coordinates], explicit: bo
     return found[1:]
 
 
-def _common(elements: Iterable[Coordinates], what: str, known: int = 1) -> int:
-    denominators = (value.denominator for x in elements for value in x)
+def _common(elements: Iterable[Ratios], what: str, known: int = 1) -> int:
+    denominators = (denominator for x in elements for _, denominator in x)
     return bounded_common((known, *denominators), what)
 
 
-def _integers(elements: Iterable[Coordinates], scale: int) -> list[Any]:
-    return [[v.numerator * (scale // v.denominator) for v in x] for x in elements]
+def _integers(elements: Iterable[Ratios], scale: int) -> list[Any]:
+    return [[numerator * (scale // denominator) for numerator, denominator in x] for x in elements]
 
 
 def _entrywise(roots: Any) -> Callable[[Vector, Vector], Vector]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
@@ -18,6 +18,7 @@ from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.forms import absolute_form, exact_form
+from keras_rk.proof.integer_form import IntegerForm
 from keras_rk.proof.rooted_trees import RootedTree, planned_tree
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -78,8 +79,7 @@ class OrderCondition:
         return residual + self.required
 
 
-@dataclass(frozen=True)
-class Residual:
+class Residual(NamedTuple):
     """A condition before it is written out: tree `k` of an order.
 
     Attributes:
@@ -110,8 +110,8 @@ class Residuals:
         self, tableau: Tableau, *, with_time: bool = False, tolerance: float | None = None
     ) -> None:
         self._tableau = tableau
-        self._is_symbolic = tableau.is_symbolic
         self._form = exact_form(tableau)
+        self._is_symbolic = not isinstance(self._form, IntegerForm)
         self._weights = ElementaryWeights(self._form, with_time)
         self._tolerance = tolerance
 
@@ -126,24 +126,18 @@ class Residuals:
 
     def all(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """One residual for each tree of an order, the tallest trees first."""
-        for k, density, one, scaled in self._residuals(order, embedded):
-            yield self._judge(order, k, embedded, scaled, density * one)
-
-    def unmet(self, order: int, embedded: bool = False) -> Iterator[Residual]:
-        """Those that are not exactly zero."""
-        for k, density, one, scaled in self._residuals(order, embedded):
-            if any(scaled):
-                yield self._judge(order, k, embedded, scaled, density * one)
-
-    def _residuals(self, order: int, embedded: bool) -> Iterator[tuple[int, int, Any, list[Any]]]:
-        """gamma * Phi - 1 for each tree, scaled, so that it is zero exactly if its entries are."""
         densities = self._weights.plan(order).density
         one = self._weights.scale(order, embedded)
         for k, weight in self._weights.scaled(order, embedded):
-            density = densities[k]
-            scaled = [density * x for x in weight]
-            scaled[0] -= one
-            yield k, density, one, scaled
+            yield self._judge(order, k, embedded, *_residual(densities[k], weight, one))
+
+    def unmet(self, order: int, embedded: bool = False) -> Iterator[Residual]:
+        """Those that are not exactly zero."""
+        densities = self._weights.plan(order).density
+        one = self._weights.scale(order, embedded)
+        for k, weight in self._weights.scaled(order, embedded):
+            if densities[k] * weight[0] - one or any(weight[1:]):
+                yield self._judge(order, k, embedded, *_residual(densities[k], weight, one))
 
     def _judge(self, order: int, k: int, embedded: bool, scaled: list[Any], scale: Any) -> Residual:
         if not any(scaled):
@@ -184,6 +178,13 @@ class Residuals:
     @cached_property
     def _absolute(self) -> ElementaryWeights:
         return ElementaryWeights(absolute_form(self._tableau), self._weights.with_time)
+
+
+def _residual(density: int, weight: list[Any], one: Any) -> tuple[list[Any], Any]:
+    """Phi - 1/gamma times a scale, and that scale: zero exactly if all its entries are."""
+    scaled = [density * x for x in weight]
+    scaled[0] -= one
+    return scaled, density * one
 
 
 def judged(
