@@ -9,6 +9,10 @@ To add a method, call `method` in the module of its order: the tests enrol it by
 Imports `butcher` and what is below it.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods down)
     low_order,
     order4,
@@ -20,8 +24,10 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order10,
     strong_stability,
 )
-from keras_rk.tableaux.continuous import continuous, continuous_names, hermite
 from keras_rk.tableaux.registry import aliases, described, get, names
+
+if TYPE_CHECKING:
+    from keras_rk.tableaux.extensions import continuous, continuous_names, hermite
 
 __all__ = [
     "aliases",
@@ -32,3 +38,13 @@ __all__ = [
     "hermite",
     "names",
 ]
+
+_EXTENSIONS = ("continuous", "continuous_names", "hermite")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXTENSIONS:  # they compute with exact numbers, which lists of names need not load
+        from keras_rk.tableaux import extensions
+
+        return getattr(extensions, name)
+    raise AttributeError(f"module 'keras_rk.tableaux' has no attribute {name!r}")
