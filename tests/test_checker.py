@@ -429,3 +429,14 @@ def test_check_of_A_and_b_in_two_arguments_says_how_to_give_them(A, b):
     with pytest.raises(TableauError, match=r"in one argument: check\(\(A, b\)\)\. Received"):
         check(A, b)
     assert check((A, b)).consistent
+
+
+@pytest.mark.parametrize("one", ["1+1e-400", "1-1e-400", "1+sqrt(2)*1e-400"])
+@pytest.mark.parametrize("field", ["b", "b_hat"])
+def test_a_residual_beneath_all_floats_is_not_zero(one, field):
+    """2**-1074 is the smallest float; what is closer to zero is not exact all the same."""
+    tableau = Tableau([[], ["1/2"]], ["1/2", "1/2"], b_hat=[one, 0]) if field == "b_hat" else None
+    report = check(tableau or Tableau([[]], [one]))
+    order = report.evidence[field == "b_hat"]
+    assert (order.value, order.verdict) == (1, "numeric")
+    assert order.largest.residual != 0

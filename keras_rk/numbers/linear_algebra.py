@@ -6,7 +6,7 @@ Coefficients with long denominators lead to integers with thousands of digits; p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from operator import itemgetter, mul
 from typing import Any, NamedTuple
@@ -31,8 +31,8 @@ class Weights(NamedTuple):
     Both have a row for each coordinate of a number.
     """
 
-    rows: list[Callable[[Vector], Any]]
-    times_A: list[Callable[[Vector], Any]]
+    rows: Sequence[Callable[[Any], Any]]
+    times_A: Sequence[Callable[[Any], Any]]
     scale: Any
 
 

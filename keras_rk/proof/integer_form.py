@@ -45,6 +45,9 @@ class IntegerForm:
 
     Args:
         weights: the rows of weights, such as b and b_hat.
+
+    Attributes:
+        denominator_bits: the length of the common denominator; 0 where there are square roots.
     """
 
     def __init__(self, tableau: Tableau, weights: Sequence[Sequence[Coefficient]]) -> None:
@@ -61,6 +64,7 @@ class IntegerForm:
 
         self._denominators = _denominators(matrix, c, explicit)
         self._scale = self._denominators[-1]
+        self.denominator_bits = 0 if self._roots else self._scale.bit_length()
         self._is_uniform = self._denominators[0] == self._scale
         self._integer = integer_type(self._scale)
         self.one = [self._integer(x) for x in ([1] + [0] * (self._size - 1)) * tableau.stages]
