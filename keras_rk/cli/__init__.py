@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from keras_rk.cli import check, listing, plot, show
-from keras_rk.cli.output import UNUSABLE, prepare_streams, written
-from keras_rk.errors import TableauError, shown
+from keras_rk.cli.output import UNUSABLE, prepare_streams, unexpected, written
+from keras_rk.errors import TableauError
 
 __all__ = ["main"]
 
@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TableauError as error:
         message = str(error)
     except Exception as error:  # 1 would say that something does not hold
-        said = shown(" ".join(str(error).split()))
-        message = f"unexpected error, please report it: {type(error).__name__}, {said}"
+        message = unexpected(error)
     else:
         return written(text, status)
     if options.json:

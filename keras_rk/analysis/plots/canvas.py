@@ -17,7 +17,7 @@ __all__ = [
     "MEDIUM",
     "Style",
     "label",
-    "legend_beside",
+    "legend",
     "new_figure",
     "one_axes",
     "styled",
@@ -91,15 +91,14 @@ def one_axes(axes: Any, width: float, height: float) -> Any:
     return axes
 
 
-def legend_beside(axes: Any, handles: Sequence[Any], **options: Any) -> None:
-    """A legend on the right of the axes, where it hides nothing."""
+def legend(axes: Any, handles: Sequence[Any], *, beside: bool, **options: Any) -> None:
+    """A legend on the right of axes that are alone, and within others where it hides least."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
     axes.legend(
         handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0.0,
-        frameon=False,
+        frameon=not beside,
         fontsize=9,
         labelcolor=DARK,
+        **(place if beside else {"loc": "best"}),
         **options,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras_rk.analysis.plots.canvas import (
@@ -9,7 +10,7 @@ from keras_rk.analysis.plots.canvas import (
     LIGHT,
     MEDIUM,
     Style,
-    legend_beside,
+    legend,
     one_axes,
     styled,
 )
@@ -60,6 +61,7 @@ def error_coefficients(*methods: Any, order: int | None = None, axes: Any = None
     orders = _orders([style.tableau for style in styles], order)
     trees = [tree for n in orders for tree in rooted_trees(n)]
     step = 0.36 if len(trees) <= _MOST_DRAWN else 12 / len(trees)
+    is_alone = axes is None
     axes = one_axes(axes, min(max(step * len(trees) + 2.6, 6.5), 18.0), 4.4)
     values = [[x for n in orders for x in _coefficients(style.tableau, n)] for style in styles]
     lowest, highest = _range(values)
@@ -67,7 +69,7 @@ def error_coefficients(*methods: Any, order: int | None = None, axes: Any = None
     _draw_axes(axes, orders, lowest, highest, len(trees))
     if len(trees) <= _MOST_DRAWN:
         _draw_trees(axes, trees)
-    _draw_legend(axes, styles)
+    _draw_legend(axes, styles, is_alone)
     return axes.figure
 
 
@@ -101,8 +103,6 @@ def _coefficients(tableau: Tableau, order: int) -> list[float]:
 
 def _range(values: list[list[float]]) -> tuple[float, float]:
     """Powers of ten around all that is not zero."""
-    import math
-
     sizes = [x for row in values for x in row if x and math.isfinite(x)]
     if not sizes:
         return 1e-3, 1.0
@@ -139,8 +139,6 @@ def _draw_values(axes: Any, styles: list[Style], values: list[list[float]], lowe
 
 
 def _draw_axes(axes: Any, orders: list[int], lowest: float, highest: float, count: int) -> None:
-    import math
-
     from matplotlib.ticker import NullLocator
 
     axes.set_yscale("log")
@@ -158,6 +156,18 @@ def _draw_axes(axes: Any, orders: list[int], lowest: float, highest: float, coun
     axes.set_axisbelow(True)
     axes.tick_params(colors=DARK, labelsize=9)
     axes.set_ylabel("|τ(t)| = |Φ(t) − 1/γ(t)| / σ(t)", color=DARK)
+    if has_trees:
+        axes.set_xticks([])
+        axes.set_xlabel("rooted trees t, the hollow vertex is the root", color=DARK)
+    else:
+        axes.set_xlabel("rooted trees t, numbered as by rooted_trees", color=DARK)
+    _label_orders(axes, orders)
+    what = f"order {orders[0]}" if len(orders) == 1 else f"orders {orders[0]} to {orders[-1]}"
+    axes.set_title(f"error coefficients of the trees of {what}", color=DARK, fontsize=11)
+
+
+def _label_orders(axes: Any, orders: list[int]) -> None:
+    """Where the trees of each order stand, if there are several orders."""
     start = 0
     for n in orders:
         size = sum(1 for _ in rooted_trees(n))
@@ -169,13 +179,6 @@ def _draw_axes(axes: Any, orders: list[int], lowest: float, highest: float, coun
                 start - 0.3, 0.97, f"order {n}", color=DARK, size=9, va="top", transform=above
             )
         start += size
-    if has_trees:
-        axes.set_xticks([])
-        axes.set_xlabel("rooted trees t, the hollow vertex is the root", color=DARK)
-    else:
-        axes.set_xlabel("number of the rooted tree", color=DARK)
-    what = f"order {orders[0]}" if len(orders) == 1 else f"orders {orders[0]} to {orders[-1]}"
-    axes.set_title(f"error coefficients of the trees of {what}", color=DARK, fontsize=11)
 
 
 def _draw_trees(axes: Any, trees: list[RootedTree]) -> None:
@@ -190,7 +193,7 @@ def _draw_trees(axes: Any, trees: list[RootedTree]) -> None:
         draw_tree(below, tree, k, 0.08, (0.66, 0.75), **look)
 
 
-def _draw_legend(axes: Any, styles: list[Style]) -> None:
+def _draw_legend(axes: Any, styles: list[Style], is_alone: bool) -> None:
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
@@ -199,4 +202,4 @@ def _draw_legend(axes: Any, styles: list[Style]) -> None:
     ]
     look |= {"marker": "o", "color": MEDIUM, "markerfacecolor": "white"}
     handles.append(Line2D([], [], label="hollow: condition met", **look))
-    legend_beside(axes, handles)
+    legend(axes, handles, beside=is_alone)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from keras_rk.analysis.plots.canvas import (
     DARK,
     LIGHT,
-    legend_beside,
+    legend,
     one_axes,
     styled,
 )
@@ -20,6 +21,7 @@ _RADII = (0.2, 2e5)
 _MARGIN = 0.06
 _THIN = 8.0  # a region so much longer than high is not drawn to one scale
 _STEEPEST = 8.0
+_POINTS, _LONGEST = 26_000, 16.0
 _BESIDE = (2.7, 0.9)  # inches for labels and the legend
 
 
@@ -64,6 +66,7 @@ def stability_regions(*methods: Any, axes: Any = None) -> Any:
     is_thin = max(width / height, height / width) > _THIN
     scale = min(5.2 / width, 5.6 / height)  # inches
     size = (5.2, 3.4) if is_thin else (max(width * scale, 2.4), max(height * scale, 1.6))
+    is_alone = axes is None
     axes = one_axes(axes, size[0] + _BESIDE[0], size[1] + _BESIDE[1])
     for style, R, box in zip(styles, functions, boxes, strict=True):
         x, y, size = logarithm(R, box)
@@ -72,12 +75,13 @@ def stability_regions(*methods: Any, axes: Any = None) -> Any:
         axes.contour(x, y, size, levels=[0.0], linestyles=style.line, linewidths=1.8, **look)
     complex_plane(axes, whole, equal=not is_thin)
     axes.set_title("stability regions, |R(z)| ≤ 1", color=DARK, fontsize=11)
-    legend_beside(
+    legend(
         axes,
         [
             Line2D([], [], color=s.colour, linestyle=s.line, linewidth=1.8, label=s.label)
             for s in styles
         ],
+        beside=is_alone,
         handlelength=3.2,
     )
     return axes.figure
@@ -103,8 +107,7 @@ def boundary_box(R: StabilityFunction) -> Box:
             break
         box = tighter
     margin = _MARGIN * max(box.right - box.left, box.height)
-    low = _MARGIN * box.height + min(margin, box.height)
-    return Box(box.left - margin, box.right + margin, box.height + low)
+    return Box(box.left - margin, box.right + margin, box.height + min(margin, box.height / 3))
 
 
 def _tightened(R: StabilityFunction, box: Box) -> Box:
@@ -136,12 +139,17 @@ def _is_stable(R: StabilityFunction, z: Any) -> Any:
         return np.abs(R(z)) <= 1  # and not so where R has a pole
 
 
-def logarithm(R: StabilityFunction, box: Box, columns: int = 221) -> tuple[Any, Any, Any]:
-    """x, y and log |R(x + iy)| on a grid; R(z) at the conjugate of z is conjugate."""
+def logarithm(R: StabilityFunction, box: Box) -> tuple[Any, Any, Any]:
+    """x, y and log |R(x + iy)| on a grid, finer along the longer side.
+
+    R(z) at the conjugate of z is conjugate, so that half of the box is enough.
+    """
     import numpy as np
 
+    longer = min(max((box.right - box.left) / box.height, 1 / _LONGEST), _LONGEST)
+    columns = round(math.sqrt(_POINTS * longer))
     x = np.linspace(box.left, box.right, columns)
-    half = np.linspace(0, box.height, columns // 2)
+    half = np.linspace(0, box.height, _POINTS // columns)
     with np.errstate(all="ignore"):
         size = np.log(np.abs(R(x[None, :] + 1j * half[:, None])))
     size = np.clip(np.nan_to_num(size, nan=_STEEPEST), -_STEEPEST, _STEEPEST)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from keras_rk.analysis.plots.canvas import DARK, LIGHT, legend_beside, one_axes, styled
+from keras_rk.analysis.plots.canvas import DARK, LIGHT, legend, one_axes, styled
 from keras_rk.analysis.plots.problems import PROBLEMS, Problem
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
@@ -15,6 +15,7 @@ __all__ = ["work_precision"]
 
 _FEWEST, _MOST = 64, 8192  # evaluations of f
 _LARGEST_ERROR = 10.0
+_MOST_TICKS = 10
 
 
 def work_precision(
@@ -55,10 +56,11 @@ def work_precision(
     styles = styled(methods)
     for style in styles:
         _check_explicit_numbers(style.tableau)
+    is_alone = axes is None
     axes = one_axes(axes, 7.4, 4.6)
     for style in styles:
         points = list(_runs(style.tableau, chosen, fewest, most))
-        axes.loglog(
+        axes.plot(
             [work for work, _ in points],
             [error for _, error in points],
             color=style.colour,
@@ -67,20 +69,36 @@ def work_precision(
             markersize=4.5,
             linewidth=1.5,
         )
-    axes.set_xlabel("evaluations of f", color=DARK)
-    axes.set_ylabel("error at the end", color=DARK)
-    axes.set_title(chosen.name, color=DARK, fontsize=11)
-    axes.grid(color=LIGHT, linewidth=0.4)
-    axes.tick_params(colors=DARK, labelsize=9)
-    legend_beside(
+    _label(axes, chosen, fewest, most)
+    legend(
         axes,
         [
             Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker, label=s.label)
             for s in styles
         ],
+        beside=is_alone,
         handlelength=3.2,
     )
     return axes.figure
+
+
+def _label(axes: Any, problem: Problem, fewest: int, most: int) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlim(fewest / 1.3, most * 1.3)
+    ticks = [2**k for k in range(fewest.bit_length() - 1, most.bit_length() + 1)]
+    ticks = [tick for tick in ticks if fewest <= tick <= most] or [fewest, most]
+    ticks = ticks[:: 1 + len(ticks) // _MOST_TICKS]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("evaluations of f", color=DARK)
+    axes.set_ylabel("error at the end", color=DARK)
+    axes.set_title(problem.name, color=DARK, fontsize=11)
+    axes.grid(color=LIGHT, linewidth=0.4)
+    axes.tick_params(colors=DARK, labelsize=9)
 
 
 def _problem(problem: str | Problem) -> Problem:
