@@ -174,11 +174,12 @@ def _summary(results: Sequence[Result], seconds: float) -> str:
     found = counted(results)
     count = len(results)
     parts = [
-        f"{found['ok']} {'holds' if found['ok'] == 1 else 'hold'}",
-        f"{found['FAILED']} {'does' if found['FAILED'] == 1 else 'do'} not hold",
-        f"{found['UNUSABLE']} unusable",
+        (found["ok"], "holds" if found["ok"] == 1 else "hold"),
+        (found["FAILED"], "does not hold" if found["FAILED"] == 1 else "do not hold"),
+        (found["UNUSABLE"], "unusable"),
     ]
-    text = f"{count} method{'s' * (count != 1)} in {seconds:.1f} s: {', '.join(parts)}"
+    said = ", ".join(f"{number} {words}" for number, words in parts if number)
+    text = f"{count} method{'s' * (count != 1)} in {seconds:.1f} s: {said}"
     worst = next((state for state in ("UNUSABLE", "FAILED") if found[state]), "ok")
     return coloured(text, worst) if is_colourful() else text
 

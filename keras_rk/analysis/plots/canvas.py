@@ -16,6 +16,7 @@ __all__ = [
     "MAIN",
     "MEDIUM",
     "Style",
+    "figure_class",
     "label",
     "legend",
     "new_figure",
@@ -68,8 +69,8 @@ def label(tableau: Tableau, place: int) -> str:
     return "".join(x if x.isprintable() else "?" for x in name).replace("$", r"\$")
 
 
-def new_figure(width: float, height: float) -> Any:
-    """A figure of so many inches."""
+def figure_class() -> Any:
+    """Matplotlib's figure, without a window and without the state of pyplot."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -77,7 +78,12 @@ def new_figure(width: float, height: float) -> Any:
             "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
             f"Importing it failed with: {error}"
         ) from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=_DPI)
+    return Figure
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A figure of so many inches."""
+    return figure_class()(figsize=(width, height), layout="constrained", dpi=_DPI)
 
 
 def one_axes(axes: Any, width: float, height: float) -> Any:
@@ -91,14 +97,20 @@ def one_axes(axes: Any, width: float, height: float) -> Any:
     return axes
 
 
-def legend(axes: Any, handles: Sequence[Any], *, beside: bool, **options: Any) -> None:
-    """A legend on the right of axes that are alone, and within others where it hides least."""
+def legend(axes: Any, looks: Sequence[dict[str, Any]], *, beside: bool) -> None:
+    """A legend on the right of axes that are alone, and within others where it hides least.
+
+    Args:
+        looks: Matplotlib's properties of a line, with its label, for each entry.
+    """
+    from matplotlib.lines import Line2D
+
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
     axes.legend(
-        handles=list(handles),
+        handles=[Line2D([], [], **look) for look in looks],
         frameon=not beside,
         fontsize=9,
         labelcolor=DARK,
+        handlelength=3.2,
         **(place if beside else {"loc": "best"}),
-        **options,
     )

@@ -194,12 +194,8 @@ def _draw_trees(axes: Any, trees: list[RootedTree]) -> None:
 
 
 def _draw_legend(axes: Any, styles: list[Style], is_alone: bool) -> None:
-    from matplotlib.lines import Line2D
-
     look: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
-    handles = [
-        Line2D([], [], marker=s.marker, color=s.colour, label=s.label, **look) for s in styles
-    ]
-    look |= {"marker": "o", "color": MEDIUM, "markerfacecolor": "white"}
-    handles.append(Line2D([], [], label="hollow: condition met", **look))
-    legend(axes, handles, beside=is_alone)
+    hollow = {"marker": "o", "color": MEDIUM, "markerfacecolor": "white"}
+    looks = [{"marker": s.marker, "color": s.colour, "label": s.label, **look} for s in styles]
+    looks.append({**hollow, "label": "hollow: condition met", **look})
+    legend(axes, looks, beside=is_alone)

@@ -56,8 +56,6 @@ def stability_regions(*methods: Any, axes: Any = None) -> Any:
     >>> figure = stability_regions("euler", "rk4")        # doctest: +SKIP
     >>> figure.savefig("regions.svg")                     # doctest: +SKIP
     """
-    from matplotlib.lines import Line2D
-
     styles = styled(methods)
     functions = [stability_function(style.tableau) for style in styles]
     boxes = [boundary_box(R) for R in functions]
@@ -75,15 +73,10 @@ def stability_regions(*methods: Any, axes: Any = None) -> Any:
         axes.contour(x, y, size, levels=[0.0], linestyles=style.line, linewidths=1.8, **look)
     complex_plane(axes, whole, equal=not is_thin)
     axes.set_title("stability regions, |R(z)| ≤ 1", color=DARK, fontsize=11)
-    legend(
-        axes,
-        [
-            Line2D([], [], color=s.colour, linestyle=s.line, linewidth=1.8, label=s.label)
-            for s in styles
-        ],
-        beside=is_alone,
-        handlelength=3.2,
-    )
+    looks = [
+        {"color": s.colour, "linestyle": s.line, "linewidth": 1.8, "label": s.label} for s in styles
+    ]
+    legend(axes, looks, beside=is_alone)
     return axes.figure
 
 

@@ -49,8 +49,6 @@ def work_precision(
     >>> figure = work_precision("rk4", "dormand_prince54", "dop853")      # doctest: +SKIP
     >>> figure.savefig("work.png")                                        # doctest: +SKIP
     """
-    from matplotlib.lines import Line2D
-
     chosen = _problem(problem)
     fewest, most = _bounds(evaluations)
     styles = styled(methods)
@@ -58,27 +56,21 @@ def work_precision(
         _check_explicit_numbers(style.tableau)
     is_alone = axes is None
     axes = one_axes(axes, 7.4, 4.6)
-    for style in styles:
+    looks = [
+        {"color": s.colour, "linestyle": s.line, "marker": s.marker, "label": s.label}
+        for s in styles
+    ]
+    for style, look in zip(styles, looks, strict=True):
         points = list(_runs(style.tableau, chosen, fewest, most))
         axes.plot(
             [work for work, _ in points],
             [error for _, error in points],
-            color=style.colour,
-            linestyle=style.line,
-            marker=style.marker,
             markersize=4.5,
             linewidth=1.5,
+            **look,
         )
     _label(axes, chosen, fewest, most)
-    legend(
-        axes,
-        [
-            Line2D([], [], color=s.colour, linestyle=s.line, marker=s.marker, label=s.label)
-            for s in styles
-        ],
-        beside=is_alone,
-        handlelength=3.2,
-    )
+    legend(axes, looks, beside=is_alone)
     return axes.figure
 
 
