@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from keras_rk import Tableau, TableauError, plots
+from keras_rk.analysis.plots import regions
 from keras_rk.analysis.plots.tree_drawings import condition_formula, places
 from keras_rk.proof.rooted_trees import RootedTree, rooted_trees
 
-pytest.importorskip("matplotlib")
+_Path = pytest.importorskip("matplotlib.path").Path
 
 LEAF = RootedTree()
 CHAIN = RootedTree((LEAF,))
@@ -71,22 +72,45 @@ def test_the_region_of_euler_is_a_disc():
 
 @pytest.mark.parametrize("z", [-1.0, -2.7 + 0.1j, -0.2 + 2.8j, 0.1 + 2.2j])
 def test_points_in_the_region_are_in_the_picture(z):
-    from matplotlib.path import Path
-
     ((curve,),) = lines_at_one(plots.stability_regions("rk4"))
-    assert Path(curve).contains_point((z.real, z.imag))
-    assert not Path(curve).contains_point((z.real - 3, z.imag))
+    assert _Path(curve).contains_point((z.real, z.imag))
+    assert not _Path(curve).contains_point((z.real - 3, z.imag))
+
+
+@pytest.mark.parametrize(
+    "R, stable, unstable",
+    [
+        (lambda z: 1 / (1 - z), [-2.5, 2 + 2j, 1 - 3j], [1, 1.9, 0.1 + 0.1j]),  # implicit Euler
+        (lambda z: (2 + z) / (2 - z), [-9 + 9j, -0.2], [0.2 - 5j, 9]),  # trapezoidal rule
+    ],
+    ids=["euler", "trapezoidal"],
+)
+def test_regions_without_an_end_fill_the_picture(R, stable, unstable, monkeypatch):
+    exact = regions.stability_function
+    monkeypatch.setattr(
+        regions, "stability_function", lambda x: R if x.name == "euler" else exact(x)
+    )
+    axes = only_axes(plots.stability_regions("euler", "rk4"))
+    region = axes.collections[0].get_paths()[0].to_polygons(closed_only=False)
+    for z, inside in [*((z, True) for z in stable), *((z, False) for z in unstable)]:
+        # a hole goes round the other way, so that crossings count
+        around = sum(_Path(line).contains_point((z.real, z.imag)) for line in region)
+        assert around % 2 == inside, z
 
 
 def test_several_regions_have_a_line_and_a_label_each():
-    figure = plots.stability_regions("euler", "rk4", "dop853")
+    figure = plots.stability_regions("euler", "rk4", "ssprk104")
     axes = only_axes(figure)
     assert len(lines_at_one(figure)) == 3
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["euler", "rk4", "dop853"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "euler",
+        "rk4",
+        "ssprk104",
+    ]
     assert axes.get_aspect() == 1
     assert axes.get_xlabel().startswith("Re z")
     left, right = axes.get_xlim()
-    assert left < -6.4 < 0 < right
+    assert left < -13.9 < 0 < right
 
 
 def test_lines_differ_by_more_than_their_colour():

@@ -6,9 +6,9 @@ line is told from another by its colour alone.
 """
 
 from keras_rk.analysis.plots.errors import error_coefficients
-from keras_rk.analysis.plots.order_stars import order_stars
 from keras_rk.analysis.plots.problems import PROBLEMS, Problem
 from keras_rk.analysis.plots.regions import stability_regions
+from keras_rk.analysis.plots.stars import order_stars
 from keras_rk.analysis.plots.trees import rooted_trees
 from keras_rk.analysis.plots.work import work_precision
 

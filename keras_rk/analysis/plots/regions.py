@@ -67,7 +67,7 @@ def stability_regions(*methods: Any, axes: Any = None) -> Any:
     is_alone = axes is None
     axes = one_axes(axes, size[0] + _BESIDE[0], size[1] + _BESIDE[1])
     for style, R, box in zip(styles, functions, boxes, strict=True):
-        x, y, size = logarithm(R, box)
+        x, y, size = _continued(*logarithm(R, box), whole)
         look = {"colors": [style.colour], "zorder": 2}
         axes.contourf(x, y, size, levels=[-_STEEPEST - 1, 0.0], alpha=0.10, **look)
         axes.contour(x, y, size, levels=[0.0], linestyles=style.line, linewidths=1.8, **look)
@@ -163,8 +163,16 @@ def complex_plane(axes: Any, box: Box, *, equal: bool) -> None:
 
 
 def _around(boxes: list[Box]) -> Box:
-    return Box(
-        min(box.left for box in boxes),
-        max(box.right for box in boxes),
-        max(box.height for box in boxes),
-    )
+    """The smallest box around several, with some of the left half-plane in it."""
+    right = max(box.right for box in boxes)
+    left = min(-right / 2, *(box.left for box in boxes))
+    return Box(left, right, max(box.height for box in boxes))
+
+
+def _continued(x: Any, y: Any, size: Any, whole: Box) -> tuple[Any, Any, Any]:
+    """A grid as far as the picture goes: regions of implicit methods have no end."""
+    import numpy as np
+
+    x = np.array([min(whole.left, x[0]) - 1e-9, *x, max(whole.right, x[-1]) + 1e-9])
+    height = max(whole.height, y[-1]) + 1e-9
+    return x, np.array([-height, *y, height]), np.pad(size, 1, mode="edge")
