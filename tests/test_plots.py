@@ -304,7 +304,7 @@ def test_several_stars_go_into_several_axes():
         (lambda: plots.stability_regions("no_such_method"), "No method has this name"),
         (lambda: plots.rooted_trees(8), "up to 7. Received: order=8"),
         (lambda: plots.rooted_trees(0), "order"),
-        (lambda: plots.error_coefficients("rk4", order=11), "up to 10. Received: order 11"),
+        (lambda: plots.error_coefficients("rk4", order=12), "up to 11. Received: order 12"),
         (lambda: plots.work_precision(([["1/2"]], [1])), "explicit"),
         (lambda: plots.work_precision("rk4", problem="stiff"), "kepler.*Received: 'stiff'"),
         (lambda: plots.work_precision("rk4", evaluations=(9, 3)), "fewest and the most"),

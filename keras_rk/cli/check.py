@@ -23,7 +23,8 @@ _EPILOG = """\
 A folder stands for the tableau files in it and in all folders below, but for hidden ones: those
 whose names end in {endings}, or match --glob. Several methods, or a folder, get one line each, a
 report where something does not hold, and a summary; so does a single one with -q, --github or
---junit. Without those it gets its report."""
+--junit. Without those it gets its report. As JSON, several are an object with "holds", "counts" and
+"results", each of which has its "method", "status" and "report", or "error"."""
 
 
 def add(commands: Any) -> None:

@@ -24,7 +24,7 @@ from keras_rk.proof.rooted_trees import RootedTree, rooted_trees
 
 __all__ = ["error_coefficients"]
 
-_HIGHEST = 10  # 719 trees
+_HIGHEST = 11  # 1842 trees
 _MOST_DRAWN = 60  # more trees than that are numbered, since nobody could see them
 _ROOM = 0.30  # of the height of the coefficients, for the trees below them
 
@@ -38,7 +38,7 @@ def error_coefficients(*methods: Any, order: int | None = None, axes: Any = None
 
     Args:
         methods: tableaux, names of methods or files, or `(A, b[, c])`.
-        order: the number of vertices of the trees, up to 10; None for those orders that the
+        order: the number of vertices of the trees, up to 11; None for those orders that the
             methods lack first: p + 1, from the lowest p to the highest.
         axes: Matplotlib axes to draw into; None for a new figure.
 

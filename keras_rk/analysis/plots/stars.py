@@ -81,6 +81,7 @@ def _draw(style: Style, R: StabilityFunction, axes: Any) -> None:
     steep = float(abs(growth).max()) + 1
     axes.contourf(x, y, growth, levels=[0.0, steep], colors=[MAIN], alpha=0.45)
     axes.contour(x, y, growth, levels=[0.0], colors=[DARK], linewidths=0.9)
+    axes.plot(0, 0, "o", color=DARK, markersize=3.5)
     complex_plane(axes, Box(-reach, reach, reach), equal=True)
     axes.set_title(_title(style.label, min(excess, default=0)), color=DARK, fontsize=11)
     patch = Patch(facecolor=MAIN, alpha=0.45, edgecolor=DARK, label="|R(z)| > |exp(z)|")
