@@ -44,8 +44,8 @@ class Case:
 
 
 CASES = (
-    Case("rk4", 4),
-    Case("dormand_prince54", 5),
+    Case("rk4", 4, 0.1, 0.1),
+    Case("dormand_prince54", 5, 0.25, 0.25),
     Case("fehlberg87", 8, 2, 2),
     Case("cooper_verner8", 8, 3, 3),
     Case("dormand_prince87", 8, 100, 10),
