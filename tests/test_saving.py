@@ -113,11 +113,13 @@ def test_state_and_trained_weights_survive(tmp_path):
     loaded.fit(normal(16, 3), normal(16, 1), verbose=0)  # compiled as it was
 
 
-def test_a_layer_by_itself_survives_serialisation():
-    layer = RKResidual(dense(3), "rk4", "1/3", 2, order=4)
+@pytest.mark.parametrize("tableau", ["rk4", keras_rk.tableaux.hermite("rk4")], ids=["", "dense"])
+def test_a_layer_by_itself_survives_serialisation(tableau):
+    layer = RKResidual(dense(3), tableau, "1/3", 2, order=4)
     y = normal(2, 3)
     layer(y)
     revived = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert revived.built
+    assert revived.tableau == layer.tableau
     revived.set_weights(layer.get_weights())
     np.testing.assert_array_equal(numpy(revived(y)), numpy(layer(y)))

@@ -39,8 +39,10 @@ class Number:
         (Tableau([[], [0]], [0, 1]), (1,)),
         (tableaux.get("bogacki_shampine32"), (0, 1, 2)),
         (tableaux.get("dormand_prince54"), (0, 1, 2, 3, 4, 5)),
+        (tableaux.hermite("rk4"), (0, 1, 2, 3)),
+        (tableaux.continuous("dop853"), tuple(range(12))),
     ],
-    ids=["all", "dead end", "chain", "unused first", "fsal 3", "fsal 5"],
+    ids=["all", "dead end", "chain", "unused first", "fsal 3", "fsal 5", "hermite", "dop853"],
 )
 def test_only_stages_that_reach_the_output_are_evaluated(tableau, stages):
     assert stage_plan(tableau, ONE, "float32").stages == stages
