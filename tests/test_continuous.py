@@ -381,3 +381,50 @@ def test_interpolants_converge_with_their_order(name, order):
 def _whole(tableau):
     """A method with the straight line as its extension: at theta = 1 it is the step."""
     return Tableau(tableau.A, tableau.b, b_theta=[[x] for x in tableau.b])
+
+
+# --- what the proof finds in others' solvers -----------------------------------------------------
+
+# torchdiffeq 0.2.5: the weights of the value in the middle of a step, `mid`
+MIDDLES = {
+    "adaptive_heun": ("heun2", "1/2 0"),
+    "bosh3": ("bogacki_shampine32", "0 1/2 0 0"),
+}
+
+
+def through_the_middle(tableau, middle):
+    """The quartic through both ends, their slopes, and y + dt * sum_i middle_i k_i at 1/2."""
+    last = tableau.stages - 1
+    rows = []
+    for i, (b, m) in enumerate(zip(tableau.b, middle, strict=True)):
+        f_0, f_1 = int(i == 0), int(i == last)
+        rows.append(
+            [
+                f_0,
+                f_1 - 4 * f_0 - 5 * b + 16 * m,
+                5 * f_0 - 3 * f_1 + 14 * b - 32 * m,
+                2 * (f_1 - f_0) - 8 * b + 16 * m,
+            ]
+        )
+    return Tableau(tableau.A, tableau.b, b_theta=rows)
+
+
+@pytest.mark.parametrize("solver", MIDDLES)
+def test_a_middle_of_order_one(solver):
+    """torchdiffeq interpolates through y + dt/2 f, which it calls the value in the middle: what
+    `odeint` returns between steps has order 1, while the steps have order 2 and 3."""
+    name, middle = MIDDLES[solver]
+    tableau = through_the_middle(tableaux.get(name), [Fraction(x) for x in middle.split()])
+    report = check(tableau)
+    assert report.order == tableaux.get(name).claimed_order
+    assert report.extension.order == 1
+    assert str(report.extension.broken.tree) == "[τ]"
+
+
+@pytest.mark.parametrize("name, order", [("bogacki_shampine32", 3), ("dormand_prince54", 4)])
+def test_the_same_polynomial_through_a_better_middle(name, order):
+    """Through the value that the published extension has in the middle, it is that extension."""
+    dense = continuous(name)
+    again = through_the_middle(tableaux.get(name), dense.weights("1/2"))
+    assert check_extension(again).order == order
+    assert again.weights("1/3") == dense.weights("1/3")
