@@ -222,6 +222,12 @@ def test_hermite_has_order_three_at_most(name):
     assert dense.stages <= tableaux.get(name).stages + more
 
 
+@pytest.mark.parametrize("name", ["fehlberg78", "fehlberg87"])
+def test_hermite_of_a_pair_that_is_blind_as_published(name):
+    """A stage more does not make the pair another one."""
+    assert check(hermite(name))
+
+
 @pytest.mark.parametrize("method", [GAUSS, ([["1"]], [1]), ([["1/2"]], [1])], ids=str)
 def test_hermite_of_implicit_methods(method):
     """Where f at the start or at the result is no stage, it becomes one."""

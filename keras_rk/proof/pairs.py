@@ -126,9 +126,13 @@ def _is_published(tableau: Tableau) -> bool:
     if tableau.name in METHODS and get(tableau.name) == tableau:
         return True
     pairs = (get(name) for name, method in METHODS.items() if method.embedded_order is not None)
-    return any(_is_copy(tableau, pair) for pair in pairs if pair.stages == tableau.stages)
+    return any(_is_copy(tableau, pair) for pair in pairs if pair.stages <= tableau.stages)
 
 
 def _is_copy(tableau: Tableau, pair: Tableau) -> bool:
-    rows, others = ((*x.exact_weights, *x.exact_A) for x in (tableau, pair))
+    """Whether a tableau is the pair, perhaps with stages for a continuous extension behind it."""
+    stages = pair.stages
+    if any(any(row[stages:]) for row in tableau.exact_weights):
+        return False
+    rows, others = ((*x.exact_weights, *x.exact_A[:stages]) for x in (tableau, pair))
     return all(all(map(_agree, row, other)) for row, other in zip(rows, others, strict=True))
