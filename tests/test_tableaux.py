@@ -180,7 +180,6 @@ EXPECTED = {
     "stepanov10": (10, None, "numeric", 15),
     "zhang10": (10, None, "numeric", 16),
     "curtis10": (10, None, "numeric", 18),
-    "curtis108": (10, 8, "numeric", 21),
     "baker109": (10, 9, "numeric", 21),
     "feagin1210": (12, 10, "numeric", 25),
     "ono12": (12, None, "numeric", 25),
