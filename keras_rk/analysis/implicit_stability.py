@@ -48,7 +48,7 @@ def a_stability(p: Sequence[Number], q: Sequence[Number]) -> Property:
     return Property("failed", "|R(iy)| > 1 for some y")
 
 
-def l_stability(p: Sequence[Number], q: Sequence[Number]) -> Property:
+def l_stability(p: Sequence[Any], q: Sequence[Any]) -> Property:
     """Whether P / Q, in lowest terms, is L-stable."""
     stable = a_stability(p, q)
     if not stable:
@@ -56,7 +56,7 @@ def l_stability(p: Sequence[Number], q: Sequence[Number]) -> Property:
     if len(p) < len(q):
         return Property(stable.verdict, f"{stable.reason}; R(infinity) = 0")
     degree = len(q) - 1
-    size = sum(abs(x) / math.factorial(degree - n) for n, x in enumerate(q))
+    size = sum((abs(x) / math.factorial(degree - n) for n, x in enumerate(q)), Fraction(0))
     at_infinity = p[-1] / q[-1]
     if len(q) > 1 and abs(p[-1]) <= ROUNDING * size:
         return Property(

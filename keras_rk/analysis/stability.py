@@ -191,6 +191,7 @@ def stability_function(tableau: Any) -> StabilityFunction:
     '2.7853 2.8284'
     >>> R(-1.0)
     0.375
+    >>> from keras_rk import tableaux
     >>> R = stability_function(tableaux.radau_iia(2))
     >>> print(*R.coefficients, "over", *R.denominator)
     1 1/3 over 1 -2/3 1/6

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise, zip_longest
+from typing import Any
 
 from keras_rk.numbers.square_roots import Number
 
 __all__ = ["common_divisor", "is_hurwitz", "is_never_negative", "quotient", "trimmed"]
 
-Polynomial = list[Number]
+Polynomial = list[Any]
 
 
 def trimmed(p: Sequence[Number]) -> Polynomial:

@@ -5,6 +5,8 @@ has order 6, `name54` steps with weights `b` of order 5 and carries embedded wei
 order 4. So `fehlberg45` steps with order 4, as Fehlberg meant it, and `fehlberg54` with order 5.
 Other customs: `rk38` is the 3/8 rule, and `ssprk43` has four stages and order 3.
 
+Implicit methods come in families, by their number of stages: `gauss(3)`, `radau_iia(3)`.
+
 To add a method, call `method` in the module of its order: the tests enrol it by themselves.
 Imports `butcher` and what is below it.
 """
@@ -22,6 +24,22 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order14,
     strong_stability,
 )
+from keras_rk.tableaux.gauss import gauss
+from keras_rk.tableaux.lobatto import lobatto_iiia, lobatto_iiib, lobatto_iiic
+from keras_rk.tableaux.radau import radau_ia, radau_iia
 from keras_rk.tableaux.registry import aliases, described, get, names
+from keras_rk.tableaux.sdirk import sdirk
 
-__all__ = ["aliases", "described", "get", "names"]
+__all__ = [
+    "aliases",
+    "described",
+    "gauss",
+    "get",
+    "lobatto_iiia",
+    "lobatto_iiib",
+    "lobatto_iiic",
+    "names",
+    "radau_ia",
+    "radau_iia",
+    "sdirk",
+]

@@ -34,10 +34,10 @@ def gauss(stages: int, *, digits: int | None = None) -> Tableau:
     >>> from keras_rk import tableaux
     >>> print(tableaux.gauss(2))
     gauss(2)
-    (3 - sqrt(3))/6 │       1/4        (3 - 2*sqrt(3))/12
-    (3 + sqrt(3))/6 │ (3 + 2*sqrt(3))/12       1/4
-    ────────────────┼───────────────────────────────────────
-                    │       1/2               1/2
+    (3 - √3)/6 │          1/4  (3 - 2√3)/12
+    (3 + √3)/6 │ (3 + 2√3)/12           1/4
+    ───────────┼───────────────────────────
+               │          1/2           1/2
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.
     """

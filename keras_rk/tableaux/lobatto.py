@@ -46,10 +46,10 @@ def lobatto_iiia(stages: int, *, digits: int | None = None) -> Tableau:
     >>> from keras_rk import tableaux
     >>> print(tableaux.lobatto_iiia(3))
     lobatto_iiia(3)
-     0  │  0     0     0
+      0 │    0    0      0
     1/2 │ 5/24  1/3  -1/24
-     1  │  1/6  2/3    1/6
-    ────┼──────────────────
+      1 │  1/6  2/3    1/6
+    ────┼─────────────────
         │  1/6  2/3    1/6
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.
@@ -77,10 +77,10 @@ def lobatto_iiib(stages: int, *, digits: int | None = None) -> Tableau:
     >>> from keras_rk import tableaux
     >>> print(tableaux.lobatto_iiib(3))
     lobatto_iiib(3)
-     0  │ 1/6  -1/6   0
-    1/2 │ 1/6   1/3   0
-     1  │ 1/6   5/6   0
-    ────┼────────────────
+      0 │ 1/6  -1/6    0
+    1/2 │ 1/6   1/3    0
+      1 │ 1/6   5/6    0
+    ────┼───────────────
         │ 1/6   2/3  1/6
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.
@@ -106,10 +106,10 @@ def lobatto_iiic(stages: int, *, digits: int | None = None) -> Tableau:
     >>> from keras_rk import tableaux
     >>> print(tableaux.lobatto_iiic(3))
     lobatto_iiic(3)
-     0  │ 1/6  -1/3    1/6
+      0 │ 1/6  -1/3    1/6
     1/2 │ 1/6  5/12  -1/12
-     1  │ 1/6   2/3    1/6
-    ────┼──────────────────
+      1 │ 1/6   2/3    1/6
+    ────┼─────────────────
         │ 1/6   2/3    1/6
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.

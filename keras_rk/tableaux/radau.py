@@ -40,9 +40,9 @@ def radau_ia(stages: int, *, digits: int | None = None) -> Tableau:
     >>> from keras_rk import tableaux
     >>> print(tableaux.radau_ia(2))
     radau_ia(2)
-     0  │ 1/4  -1/4
+      0 │ 1/4  -1/4
     2/3 │ 1/4  5/12
-    ────┼───────────
+    ────┼──────────
         │ 1/4   3/4
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.
@@ -74,8 +74,8 @@ def radau_iia(stages: int, *, digits: int | None = None) -> Tableau:
     >>> print(tableaux.radau_iia(2))
     radau_iia(2)
     1/3 │ 5/12  -1/12
-     1  │  3/4    1/4
-    ────┼─────────────
+      1 │  3/4    1/4
+    ────┼────────────
         │  3/4    1/4
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.5.

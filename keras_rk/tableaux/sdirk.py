@@ -43,7 +43,7 @@ def sdirk(stages: int, order: int | None = None, *, digits: int | None = None) -
     ====== ===== ============================================================ =====================
     1      1     1 (the implicit Euler method)                                L, algebraically
     1      2     1/2 (the implicit midpoint rule)                             A, algebraically
-    2      2     1 - sqrt(2)/2 (Alexander)                                    L, algebraically
+    2      2     1 - sqrt(2)/2 (Alexander)                                    L
     2      3     (3 + sqrt(3))/6 (Norsett, Crouzeix)                          A, algebraically
     3      3     0.4358665..., a root of 6 x^3 - 18 x^2 + 9 x - 1 (Alexander) L
     3      4     1.0685790..., a root of 24 x^3 - 36 x^2 + 12 x - 1 (Crouzeix) A, algebraically
@@ -66,10 +66,10 @@ def sdirk(stages: int, order: int | None = None, *, digits: int | None = None) -
     >>> from keras_rk import tableaux
     >>> print(tableaux.sdirk(2))
     sdirk(2)
-    (2 - sqrt(2))/2 │ (2 - sqrt(2))/2
-           1        │    sqrt(2)/2     (2 - sqrt(2))/2
-    ────────────────┼──────────────────────────────────
-                    │    sqrt(2)/2     (2 - sqrt(2))/2
+    (2 - √2)/2 │ (2 - √2)/2           0
+             1 │       √2/2  (2 - √2)/2
+    ───────────┼───────────────────────
+               │       √2/2  (2 - √2)/2
 
     Source: E. Hairer, G. Wanner, *Solving Ordinary Differential Equations II*, section IV.6.
     """
