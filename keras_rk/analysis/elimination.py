@@ -2,7 +2,8 @@
 
 Where an equation reads p x + q = 0, with p and q free of x, either p is not zero and x = -q / p, or
 both p = 0 and q = 0; a product is zero where one of its factors is. Both split the solutions into
-cases that exclude one another, and which SymPy's factorisation keeps few.
+cases that exclude one another, and which SymPy's factorisation keeps few. Where no unknown enters
+linearly, the real roots of a quadratic equation in one unknown are taken, once.
 """
 
 from __future__ import annotations
@@ -43,18 +44,23 @@ class Elimination:
     Args:
         symbols: the unknowns, those that had better not remain as parameters first.
         seconds: the time that it may take, looked at between two steps.
+        root: a square root that numbers may contain, or None.
     """
 
-    def __init__(self, symbols: Sequence[sympy.Symbol], seconds: float) -> None:
+    def __init__(
+        self, symbols: Sequence[sympy.Symbol], seconds: float, root: sympy.Expr | None = None
+    ) -> None:
         from sympy import QQ
         from sympy.polys.fields import field
 
-        self._field = field(symbols, QQ)[0]
+        self._is_rational = root is None
+        self._field = field(symbols, QQ if root is None else QQ.algebraic_field(root))[0]
         self._ring = self._field.ring
         self._symbols = list(symbols)
         self._limit = seconds
         self._end = time.monotonic() + seconds
         self._cases = 0
+        self._factored: dict[Polynomial, list[Polynomial]] = {}
 
     def solutions(
         self, equations: Iterable[sympy.Expr], nonzero: Iterable[sympy.Expr] = ()
@@ -66,13 +72,16 @@ class Elimination:
             nonzero: polynomials that are not zero.
 
         Raises:
-            TableauError: where an equation has no unknown that a linear equation gives, or where
-                the equations grow too long or take too much time.
+            TableauError: where no equation is linear in an unknown, or quadratic in one alone, or
+                where the equations grow too long or take too much time.
         """
         numerators = [self._field.from_expr(equation).numer for equation in equations]
         known = (self._field.from_expr(polynomial).numer for polynomial in nonzero)
         factors = frozenset(factor for each in known for factor in self._factors(each))
-        pending = [_Case(tuple(numerators), factors)]
+        yield from self._solutions_of(_Case(tuple(numerators), factors))
+
+    def _solutions_of(self, first: _Case) -> Iterator[dict[sympy.Symbol, Any]]:
+        pending = [first]
         while pending:
             case = self._cleaned(pending.pop())
             if case is None:
@@ -80,10 +89,19 @@ class Elimination:
             if not case.equations:
                 yield self._values(case)
                 continue
-            pending.extend(reversed(list(self._split(case))))
+            self._count()
+            product = next((e for e in case.equations if len(self._factors(e)) > 1), None)
+            if product is not None:
+                cases = self._one_vanishes(self._factors(product), _without(product, case), case)
+            elif (pivot := self._pivot(case)) is not None:
+                cases = self._eliminated(case, *pivot)
+            else:
+                yield from self._solutions_with_roots(case)
+                continue
+            pending.extend(reversed(list(cases)))
 
-    def _split(self, case: _Case) -> Iterator[_Case]:
-        """The cases of a product, or those of a linear equation."""
+    def _count(self) -> None:
+        """One more case, if there is time."""
         self._cases += 1
         if self._cases > MAX_CASES or time.monotonic() > self._end:
             raise TableauError(
@@ -91,25 +109,69 @@ class Elimination:
                 f"cases at most. Received: conditions that take more, after {self._cases} cases; "
                 "put numbers in place of some symbols."
             )
-        for equation in case.equations:
-            factors = self._factors(equation)
-            if len(factors) > 1:
-                others = tuple(other for other in case.equations if other != equation)
-                yield from self._one_vanishes(factors, others, case)
-                return
-        equation, unknown, pivot, rest = self._pivot(case)
-        others = tuple(other for other in case.equations if other != equation)
-        yield _Case(
-            tuple(self._inserted(other, unknown, -rest, pivot) for other in others),
-            frozenset(
-                factor
-                for known in (*case.nonzero, pivot)
-                for factor in self._factors(self._inserted(known, unknown, -rest, pivot))
-            ),
-            (*case.solved, (unknown, -rest, pivot)),
-        )
+
+    def _eliminated(
+        self, case: _Case, equation: Polynomial, unknown: int, pivot: Polynomial, rest: Polynomial
+    ) -> Iterator[_Case]:
+        """An unknown is -rest / pivot, or both are zero."""
+        others = _without(equation, case)
+        yield self._with_value(case, others, unknown, -rest, pivot)
         if not self._is_nonzero(pivot, case):
             yield from self._one_vanishes(self._factors(pivot), (*others, rest), case)
+
+    def _with_value(
+        self,
+        case: _Case,
+        equations: Iterable[Polynomial],
+        unknown: int,
+        above: Polynomial,
+        below: Polynomial,
+    ) -> _Case:
+        """The equations with above / below in place of an unknown, where below is not zero."""
+        return _Case(
+            tuple(self._inserted(each, unknown, above, below) for each in equations),
+            frozenset(
+                factor
+                for known in (*case.nonzero, below)
+                for factor in self._factors(self._inserted(known, unknown, above, below))
+            ),
+            (*case.solved, (unknown, above, below)),
+        )
+
+    def _solutions_with_roots(self, case: _Case) -> Iterator[dict[sympy.Symbol, Any]]:
+        """Those of a case with a quadratic equation in one unknown, for both of its roots."""
+        from sympy import roots, sqrt
+
+        for equation in case.equations if self._is_rational else ():
+            polynomial = equation.as_expr().as_poly()
+            if len(polynomial.gens) == 1 and polynomial.degree() == 2:
+                above, below = polynomial.discriminant().as_numer_denom()
+                root = sqrt(above * below).as_coeff_Mul()[1]
+                seconds = max(self._end - time.monotonic(), 0.0)
+                beyond = Elimination(self._symbols, seconds, root)
+                unknown = self._symbols.index(polynomial.gen)
+                ring = beyond._ring
+
+                def moved(each: Polynomial, ring: Any = ring) -> Polynomial:
+                    return ring.from_expr(each.as_expr())
+
+                above_it = _Case(
+                    tuple(map(moved, case.equations)),
+                    frozenset(map(moved, case.nonzero)),
+                    tuple((n, moved(x), moved(y)) for n, x, y in case.solved),
+                )
+                for value in sorted(roots(polynomial)):
+                    number = ring.from_expr(value)
+                    inserted = beyond._with_value(
+                        above_it, above_it.equations, unknown, number, ring.one
+                    )
+                    yield from beyond._solutions_of(inserted)
+                return
+        raise TableauError(
+            "The order conditions are solved where each leads to a linear equation, or once to a "
+            f"quadratic one in one symbol. Received: {self._text(case.equations[0])} = 0; put "
+            "numbers in place of some symbols."
+        )
 
     def _one_vanishes(
         self, factors: Sequence[Polynomial], others: tuple[Polynomial, ...], case: _Case
@@ -127,6 +189,9 @@ class Elimination:
         for equation in case.equations:
             if not equation:
                 continue
+            for known in case.nonzero:  # faster than to find it again among the factors
+                while not known.is_ground and not equation.rem(known):
+                    equation = equation.exquo(known)
             left = self._ring.one
             for factor in self._factors(equation):
                 if factor not in case.nonzero:
@@ -141,21 +206,29 @@ class Elimination:
     def _has_no_real_root(self, polynomial: Polynomial) -> bool:
         """Whether it is a polynomial in one unknown, and zero for no real value of it."""
         expression = polynomial.as_expr()
-        return len(expression.free_symbols) == 1 and expression.as_poly().count_roots() == 0
+        return (
+            self._is_rational
+            and len(expression.free_symbols) == 1
+            and expression.as_poly().count_roots() == 0
+        )
 
     def _factors(self, polynomial: Polynomial) -> list[Polynomial]:
         """The distinct factors that are no numbers, the shortest first; zero is its own."""
         if not polynomial:
             return [polynomial]
+        if polynomial in self._factored:
+            return self._factored[polynomial]
         if len(polynomial) > MAX_TERMS:
             raise TableauError(
                 f"The order conditions are solved while they have at most {MAX_TERMS} terms. "
                 f"Received: one of {len(polynomial)}; put numbers in place of some symbols."
             )
         factors = [factor.monic() for factor, _ in polynomial.factor_list()[1]]
-        return sorted(factors, key=lambda factor: (len(factor), str(factor)))
+        factors.sort(key=lambda factor: (len(factor), str(factor)))
+        self._factored[polynomial] = factors
+        return factors
 
-    def _pivot(self, case: _Case) -> tuple[Polynomial, int, Polynomial, Polynomial]:
+    def _pivot(self, case: _Case) -> tuple[Polynomial, int, Polynomial, Polynomial] | None:
         """An equation, the unknown in which it is linear, its factor, and what is left."""
         found = []
         for place, equation in enumerate(case.equations):
@@ -168,12 +241,7 @@ class Elimination:
                         ((opens, unknown if opens else 0, len(pivot), place, unknown), pivot, rest)
                     )
         if not found:
-            shown = self._text(case.equations[0])
-            raise TableauError(
-                "The order conditions are solved where each leads to a linear equation. "
-                f"Received: {shown} = 0, which no symbol enters linearly; put numbers in place "
-                "of some symbols."
-            )
+            return None
         (*_, place, unknown), pivot, rest = min(found, key=lambda candidate: candidate[0])
         return case.equations[place], unknown, pivot, rest
 
@@ -223,3 +291,8 @@ class Elimination:
     def _text(self, polynomial: Polynomial) -> str:
         text = str(polynomial.as_expr())
         return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _without(equation: Polynomial, case: _Case) -> tuple[Polynomial, ...]:
+    """The other equations of a case."""
+    return tuple(other for other in case.equations if other != equation)

@@ -83,21 +83,23 @@ def solve_order_conditions(
         in the tableau has the order.
 
     Raises:
-        TableauError: where the conditions lead to an equation that no unknown enters linearly, so
-            that its roots would be needed; where they grow too long or take too much time; and
+        TableauError: where the conditions lead to equations that are neither linear in an unknown
+            nor, once, quadratic in one alone; where they grow too long or take too much time; and
             for a tableau with square roots.
 
     Example:
 
-    >>> for family in keras_rk.solve_order_conditions(2, 2):
-    ...     print(family)
-    ...     print(family.tableau)
+    >>> (family,) = solve_order_conditions(2, 2)
+    >>> print(family)
     order 2, parameters: c2
       b1 = (2*c2 - 1)/(2*c2)
       b2 = 1/(2*c2)
       where c2 != 0
-    c2 │         c2
-    ───┼─────────────────────────
+    >>> print(family.tableau.subs(c2="2/3"))
+     0  │
+    2/3 │ 2/3
+    ────┼──────────
+        │ 1/4  3/4
 
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
     section II.1, for the families of orders 3 and 4.
