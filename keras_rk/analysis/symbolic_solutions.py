@@ -96,9 +96,9 @@ def solve_order_conditions(
       b2 = 1/(2*c2)
       where c2 != 0
     >>> print(family.tableau.subs(c2="2/3"))
-     0  │
+      0 │
     2/3 │ 2/3
-    ────┼──────────
+    ────┼─────────
         │ 1/4  3/4
 
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
