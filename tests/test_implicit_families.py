@@ -92,7 +92,7 @@ def test_the_order_is_exactly_that_of_theory(family, stages):
         ("radau_ia", 4),
         ("radau_iia", 5),
         ("gauss", 6),
-        *(pytest.param("gauss", s, marks=pytest.mark.slow) for s in (7, 8)),
+        pytest.param("gauss", 7, marks=pytest.mark.slow),
         *(pytest.param(f"radau_{kind}", 7, marks=pytest.mark.slow) for kind in ("ia", "iia")),
         *(pytest.param(f"lobatto_iii{kind}", 8, marks=pytest.mark.slow) for kind in "abc"),
     ],
@@ -100,9 +100,9 @@ def test_the_order_is_exactly_that_of_theory(family, stages):
 def test_decimals_have_the_order_but_for_rounding(family, stages):
     order = 2 * stages - FAMILIES[family][0]
     tableau = _member(family, stages, digits=40)
-    report = check(tableau, max_order=order + (order < 15))
+    report = check(tableau, max_order=order + 1)
     assert report.order == order == tableau.claimed_order
-    assert report.order_is_lower_bound == (order > 14)
+    assert not report.order_is_lower_bound
     assert report.evidence[0].verdict == "numeric"
 
 
@@ -210,6 +210,6 @@ def test_refusals(call, match):
         call()
 
 
-@pytest.mark.parametrize("family, stages", [("gauss", 9), ("lobatto_iiib", 16)])
+@pytest.mark.parametrize("family, stages", [("gauss", 9), ("lobatto_iiib", 12)])
 def test_more_stages_in_time(family, stages, deadline):
     assert _member(family, stages, digits=30).stages == stages

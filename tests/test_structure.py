@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -101,6 +102,31 @@ def test_lobatto_iiia_and_iiib_are_a_symplectic_pair(stages):
     assert symplecticity(*pair).verdict == "exact"
     assert symplecticity(*pair[::-1]).verdict == "exact"
     assert not symplecticity(pair[0], tableaux.lobatto_iiic(stages))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_methods_beside_floats(seed):
+    """A- and algebraic stability beside eigenvalues and values on the axis, where those are clear;
+    the second implies the first."""
+    generator = random.Random(seed)
+    stages = generator.choice((1, 2, 2, 3))
+    A = [
+        [Fraction(generator.randint(0, 6), generator.randint(1, 5)) for _ in range(i + 1)]
+        for i in range(stages)
+    ]
+    tableau = Tableau(A, A[-1])
+    R, found = stability_function(tableau), algebraic_stability(tableau)
+    smallest = np.linalg.eigvalsh(np.array(algebraic_stability_matrix(tableau), float))[0]
+    if abs(smallest) > 1e-9:
+        assert bool(found) == (smallest > 0)
+    if R.coefficients == R.denominator:
+        return
+    y = np.geomspace(1e-2, 1e4, 2000)
+    excess = np.abs(R(1j * y)).max() - 1
+    poles = np.roots([float(x) for x in R.denominator[::-1]])
+    if abs(excess) > 1e-9:
+        assert R.is_a_stable == (excess < 0 and (poles.real > 0).all())
+    assert R.is_a_stable or not found
 
 
 def test_other_pairs():

@@ -11,6 +11,11 @@ To add a method, call `method` in the module of its order: the tests enrol it by
 Imports `butcher` and what is below it.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods down)
     low_order,
     order4,
@@ -24,11 +29,13 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order14,
     strong_stability,
 )
-from keras_rk.tableaux.gauss import gauss
-from keras_rk.tableaux.lobatto import lobatto_iiia, lobatto_iiib, lobatto_iiic
-from keras_rk.tableaux.radau import radau_ia, radau_iia
 from keras_rk.tableaux.registry import aliases, described, get, names
-from keras_rk.tableaux.sdirk import sdirk
+
+if TYPE_CHECKING:
+    from keras_rk.tableaux.diagonally_implicit import sdirk
+    from keras_rk.tableaux.gauss_methods import gauss
+    from keras_rk.tableaux.lobatto import lobatto_iiia, lobatto_iiib, lobatto_iiic
+    from keras_rk.tableaux.radau import radau_ia, radau_iia
 
 __all__ = [
     "aliases",
@@ -43,3 +50,23 @@ __all__ = [
     "radau_iia",
     "sdirk",
 ]
+
+_FAMILIES = {  # where a family comes from; its module is imported when it is first asked for
+    "gauss": "gauss_methods",
+    "lobatto_iiia": "lobatto",
+    "lobatto_iiib": "lobatto",
+    "lobatto_iiic": "lobatto",
+    "radau_ia": "radau",
+    "radau_iia": "radau",
+    "sdirk": "diagonally_implicit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FAMILIES:
+        return getattr(import_module(f"keras_rk.tableaux.{_FAMILIES[name]}"), name)
+    raise AttributeError(f"module 'keras_rk.tableaux' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
