@@ -7,6 +7,8 @@ order 5. Other customs: `rk38` is the 3/8 rule, and `ssprk43` has four stages an
 
 A family is a function that returns a `Tableau`: `second_order("3/4")`, `compose("rk4", "heun2")`.
 
+Implicit methods come in families, by their number of stages: `gauss(3)`, `radau_iia(3)`.
+
 To add a method, call `method` in the module of its order: the tests enrol it by themselves.
 Imports `butcher` and what is below it.
 """
@@ -36,9 +38,13 @@ from keras_rk.tableaux.registry import aliases, described, get, names
 if TYPE_CHECKING:
     from keras_rk.tableaux.composition import compose, richardson, scaled
     from keras_rk.tableaux.deferred import deferred_correction
+    from keras_rk.tableaux.diagonally_implicit import sdirk
     from keras_rk.tableaux.extensions import continuous, continuous_names, hermite
     from keras_rk.tableaux.extrapolation import extrapolated_euler, extrapolated_midpoint
     from keras_rk.tableaux.free_parameters import fourth_order, second_order, third_order
+    from keras_rk.tableaux.gauss_methods import gauss
+    from keras_rk.tableaux.lobatto import lobatto_iiia, lobatto_iiib, lobatto_iiic
+    from keras_rk.tableaux.radau import radau_ia, radau_iia
     from keras_rk.tableaux.stabilised import runge_kutta_chebyshev, runge_kutta_gegenbauer
     from keras_rk.tableaux.strong_stability_families import ssp_second_order, ssp_third_order
 
@@ -52,13 +58,20 @@ __all__ = [
     "extrapolated_euler",
     "extrapolated_midpoint",
     "fourth_order",
+    "gauss",
     "get",
     "hermite",
+    "lobatto_iiia",
+    "lobatto_iiib",
+    "lobatto_iiic",
     "names",
+    "radau_ia",
+    "radau_iia",
     "richardson",
     "runge_kutta_chebyshev",
     "runge_kutta_gegenbauer",
     "scaled",
+    "sdirk",
     "second_order",
     "ssp_second_order",
     "ssp_third_order",
@@ -73,11 +86,18 @@ _HOME = {  # where a name comes from; its module is imported when it is first as
     "extrapolated_euler": "extrapolation",
     "extrapolated_midpoint": "extrapolation",
     "fourth_order": "free_parameters",
+    "gauss": "gauss_methods",
     "hermite": "extensions",
+    "lobatto_iiia": "lobatto",
+    "lobatto_iiib": "lobatto",
+    "lobatto_iiic": "lobatto",
+    "radau_ia": "radau",
+    "radau_iia": "radau",
     "richardson": "composition",
     "runge_kutta_chebyshev": "stabilised",
     "runge_kutta_gegenbauer": "stabilised",
     "scaled": "composition",
+    "sdirk": "diagonally_implicit",
     "second_order": "free_parameters",
     "ssp_second_order": "strong_stability_families",
     "ssp_third_order": "strong_stability_families",
