@@ -23,7 +23,7 @@ from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, public
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
 from keras_rk.proof.order_conditions import Residual, Residuals
-from keras_rk.proof.rooted_trees import RootedTree, plan
+from keras_rk.proof.rooted_trees import RootedTree, plan, rooted_trees
 
 __all__ = ["ErrorCoefficient", "ErrorCoefficients", "error_coefficients", "error_norm"]
 
@@ -70,6 +70,10 @@ class ErrorCoefficients:
         return _norm(self.floats)
 
     @property
+    def trees(self) -> tuple[RootedTree, ...]:
+        return tuple(rooted_trees(self.order))
+
+    @property
     def largest(self) -> ErrorCoefficient:
         """The one with the largest absolute value."""
         return self[max(range(len(self)), key=lambda k: abs(self.floats[k]))]
@@ -86,7 +90,7 @@ class ErrorCoefficients:
 
     def _signed(self, residual: Residual) -> float:
         if len(residual.scaled) == 1:
-            return residual.size if residual.scaled[0] > 0 else -residual.size
+            return -residual.size if residual.scaled[0] < 0 else residual.size
         return float(self._residuals.condition(residual).exact_residual)  # type: ignore[arg-type]
 
     def distance(self, other: ErrorCoefficients) -> float:

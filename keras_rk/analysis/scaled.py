@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Union
+from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.numbers.coefficients import Coefficient
 from keras_rk.numbers.quadratic_fields import multiply, sign
 from keras_rk.numbers.square_roots import Number, common_field, number
 from keras_rk.numbers.totals import bounded_common
@@ -54,7 +53,7 @@ class Surds:
         return any(self.coordinates)
 
 
-Integral = Union[int, Surds]
+Integral = int | Surds
 
 
 def sign_of(x: Integral) -> int:

@@ -10,7 +10,7 @@ If they hold at r, they hold everywhere in [0, r].
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -127,9 +127,7 @@ def _exactly(K: Matrix, bracket: tuple[float, float]) -> Fraction | float:
         low, margin = max(Fraction(0), low * (1 - margin)), 8 * margin
     while not (broken := list(_violated_at(K, high))):
         high, margin = high * (1 + margin), 8 * margin
-    determinant = _determinant(K)
-    ends = (_end(_numerator(K, place, determinant), low, high) for place in broken)
-    return min(ends)
+    return min(_end(p, low, high) for p in _numerators(K, broken))
 
 
 def _violated_at(K: Matrix, r: Fraction) -> Iterator[Place]:
@@ -177,7 +175,7 @@ def _eliminated(K: Matrix, r: Any) -> Matrix | None:
         for i, row in enumerate(K)
     ]
     for i in range(size):
-        pivot = max(range(i, size), key=lambda k: abs(rows[k][i]))  # noqa: B023
+        pivot = max(range(i, size), key=lambda k: abs(rows[k][i]))
         if not rows[pivot][i]:
             return None
         rows[i], rows[pivot] = rows[pivot], rows[i]
@@ -208,31 +206,39 @@ def _determinant(K: Matrix) -> list[Any]:
     return [x * (-1) ** k for k, x in enumerate(coefficients)]
 
 
-def _numerator(K: Matrix, place: Place, determinant: Sequence[Any]) -> list[Any]:
-    """What must not be positive, times det(I + r K), which is positive: a polynomial in r.
+def _numerators(K: Matrix, places: Iterable[Place]) -> Iterator[list[Any]]:
+    """For each place what must not be positive, times det(I + r K) > 0: a polynomial in r.
 
     (I + r K)^-1 = I - r K + r^2 K^2 - ..., and its product with the determinant ends at r^s.
     """
-    i, j = place
-    row = [Fraction(int(k == i)) for k in range(len(K))]
-    series = []
-    for _ in K:
-        series.append(sum(row) if j is None else row[j])
-        row = [-_dot(row, column) for column in zip(*K, strict=True)]
-    if i == j:
-        series[0] -= 1
-    sign = -1 if j is None else 1
-    return [
-        sign * sum(x * series[n - m] for m, x in enumerate(determinant[: n + 1]))
-        for n in range(len(K))
-    ]
+    determinant, size = _determinant(K), range(len(K))
+    scale = 1
+    if all(isinstance(x, Fraction) for row in K for x in row):
+        scale = math.lcm(*(x.denominator for row in K for x in row))
+        K = [[int(x * scale) for x in row] for row in K]
+    columns = [[(i, row[j]) for i, row in enumerate(K) if row[j]] for j in size]
+    found: dict[int, list[list[Any]]] = {}  # the rows of (-K)^n times scale^n
+    for i, j in places:
+        if i not in found:
+            rows = found[i] = [[int(k == i) for k in size]]
+            for _ in size[1:]:
+                rows.append([-sum(rows[-1][k] * x for k, x in column) for column in columns])
+        series = [
+            Fraction(1, scale**n) * (sum(row) if j is None else row[j])
+            for n, row in enumerate(found[i])
+        ]
+        if i == j:
+            series[0] -= 1
+        sign = -1 if j is None else 1
+        yield [
+            sign * sum(x * series[n - m] for m, x in enumerate(determinant[: n + 1])) for n in size
+        ]
 
 
 def _holds_at_infinity(K: Matrix) -> bool:
-    determinant = _determinant(K)
-    places = ((i, j) for i in range(len(K)) for j in (*range(len(K)), None))
-    numerators = (_numerator(K, place, determinant) for place in places)
-    return all(next((x for x in reversed(p) if x), -1) < 0 for p in numerators)
+    """Whether the conditions hold for all r beyond some: then they hold for all r."""
+    places = [(i, j) for i in range(len(K)) for j in (*range(len(K)), None)]
+    return all(next((x for x in reversed(p) if x), -1) < 0 for p in _numerators(K, places))
 
 
 def _end(p: Sequence[Any], low: Fraction, high: Fraction) -> Fraction | float:
