@@ -11,7 +11,7 @@ from keras_rk.analysis.arguments import numeric_tableau
 from keras_rk.analysis.dispersion import Oscillation, oscillation_of
 from keras_rk.analysis.embedded_pairs import EmbeddedPair, pair_of
 from keras_rk.analysis.entries import as_data, as_text
-from keras_rk.analysis.error_coefficients import ErrorCoefficients
+from keras_rk.analysis.error_coefficients import ErrorCoefficients, ErrorSeries
 from keras_rk.analysis.reducibility import Reducibility, reducibility
 from keras_rk.analysis.round_off import RoundOff, round_off
 from keras_rk.analysis.simplifying_assumptions import (
@@ -23,7 +23,6 @@ from keras_rk.analysis.stability_region import StabilityRegion
 from keras_rk.analysis.strong_stability import ssp_coefficient
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
-from keras_rk.proof.order_conditions import Residuals
 from keras_rk.proof.report import CheckReport
 
 __all__ = ["Analysis", "analyse"]
@@ -43,13 +42,13 @@ class Analysis:
     tableau: Tableau
 
     @cached_property
-    def _residuals(self) -> Residuals:
-        return Residuals(self.tableau)
+    def _errors(self) -> ErrorSeries:
+        return ErrorSeries(self.tableau)
 
     @cached_property
     def report(self) -> CheckReport:
         """What `keras_rk.check` finds: orders, and whether the claims hold."""
-        return prove(self.tableau, None, DEFAULT_MAX_ORDER, residuals=self._residuals)
+        return prove(self.tableau, None, DEFAULT_MAX_ORDER, residuals=self._errors.residuals)
 
     @property
     def order(self) -> int:
@@ -61,10 +60,10 @@ class Analysis:
         """The order of b_hat, proved; None where there is none."""
         return self.report.embedded_order
 
-    @cached_property
+    @property
     def error_coefficients(self) -> ErrorCoefficients:
         """tau(t) for the trees of order p + 1; see `analysis.error_coefficients`."""
-        return ErrorCoefficients(self._residuals, self.order + 1)
+        return self._errors(self.order + 1)
 
     @property
     def error_norm(self) -> float:
@@ -136,7 +135,7 @@ class Analysis:
         """b_hat beside b; None where there is none; see `analysis.embedded_pairs`."""
         if self.tableau.exact_b_hat is None:
             return None
-        return pair_of(self.tableau, self.report, self._residuals)
+        return pair_of(self.tableau, self.report, self._errors)
 
     def __str__(self) -> str:
         return as_text(self)

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_rk.analysis.arguments import called, embedded_method, numeric_tableau
-from keras_rk.analysis.error_coefficients import ErrorCoefficients
+from keras_rk.analysis.error_coefficients import ErrorSeries
 from keras_rk.analysis.stability import StabilityFunction, stability_function
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
-from keras_rk.proof.order_conditions import Residuals
 from keras_rk.proof.pairs import is_blind
 from keras_rk.proof.report import CheckReport
 
@@ -78,25 +77,25 @@ def embedded_pair(tableau: Any) -> EmbeddedPair:
     tableau = numeric_tableau(tableau, "A pair is judged by what is")
     if tableau.exact_b_hat is None:
         raise TableauError(f"A pair has weights `b_hat`. Received: b_hat=None ({called(tableau)}).")
-    residuals = Residuals(tableau)
-    report = prove(tableau, None, DEFAULT_MAX_ORDER, with_time=False, residuals=residuals)
-    return pair_of(tableau, report, residuals)
+    errors = ErrorSeries(tableau)
+    report = prove(tableau, None, DEFAULT_MAX_ORDER, with_time=False, residuals=errors.residuals)
+    return pair_of(tableau, report, errors)
 
 
-def pair_of(tableau: Tableau, report: CheckReport, residuals: Residuals) -> EmbeddedPair:
+def pair_of(tableau: Tableau, report: CheckReport, errors: ErrorSeries) -> EmbeddedPair:
     """The same from what has been proved."""
     order, embedded = report.order, report.embedded_order or 0
     q = min(order, embedded)
     low_is_embedded = embedded <= order
     B = C = E = None
-    principal = ErrorCoefficients(residuals, q + 1, embedded=low_is_embedded)
+    principal = errors(q + 1, embedded=low_is_embedded)
     if order != embedded and principal.norm:
-        low = ErrorCoefficients(residuals, q + 2, embedded=low_is_embedded)
-        high = ErrorCoefficients(residuals, q + 2, embedded=not low_is_embedded)
+        low = errors(q + 2, embedded=low_is_embedded)
+        high = errors(q + 2, embedded=not low_is_embedded)
         B, C, E = (x / principal.norm for x in (low.norm, low.distance(high), high.norm))
     norm = principal.norm
     if embedded != q:
-        norm = ErrorCoefficients(residuals, embedded + 1, embedded=True).norm
+        norm = errors(embedded + 1, embedded=True).norm
     faults = [failure.message for failure in report.failures if failure.rule == "pair"]
     return EmbeddedPair(
         order=embedded,

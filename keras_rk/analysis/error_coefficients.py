@@ -17,15 +17,25 @@ from functools import cache, cached_property
 from typing import Any
 
 from keras_rk.analysis.arguments import called, numeric_tableau
+from keras_rk.analysis.fixed_point import FixedPointForm
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, public
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
-from keras_rk.proof.order_conditions import Residual, Residuals
+from keras_rk.proof.elementary_weights import ElementaryWeights
+from keras_rk.proof.order_conditions import Residuals
 from keras_rk.proof.rooted_trees import RootedTree, plan, rooted_trees
 
-__all__ = ["ErrorCoefficient", "ErrorCoefficients", "error_coefficients", "error_norm"]
+__all__ = [
+    "ErrorCoefficient",
+    "ErrorCoefficients",
+    "ErrorSeries",
+    "error_coefficients",
+    "error_norm",
+]
+
+_TINY = 2.0**-120  # smaller residuals are computed exactly
 
 
 @dataclass(frozen=True)
@@ -54,16 +64,22 @@ class ErrorCoefficients:
         norm: the square root of the sum of their squares.
     """
 
-    def __init__(self, residuals: Residuals, order: int, embedded: bool = False) -> None:
+    def __init__(self, series: ErrorSeries, order: int, embedded: bool) -> None:
         self.order = order
-        self._residuals = residuals
-        self._found = list(residuals.all(order, embedded))[::-1]
+        self._series = series
+        self._embedded = embedded
         self._symmetries = _symmetries(order)
 
     @cached_property
     def floats(self) -> tuple[float, ...]:
-        pairs = zip(self._found, self._symmetries, strict=True)
-        return tuple(self._signed(residual) / sigma for residual, sigma in pairs)
+        """From 50 and more digits of each; exactly where these cancel."""
+        residuals = self._series.residuals
+        found = [
+            (residual if size > _TINY else _signed(residuals, self.order, k, self._embedded))
+            for k, residual, size in self._series.rounded(self.order, self._embedded)
+        ]
+        pairs = zip(reversed(found), self._symmetries, strict=True)
+        return tuple(residual / sigma for residual, sigma in pairs)
 
     @property
     def norm(self) -> float:
@@ -79,23 +95,54 @@ class ErrorCoefficients:
         return self[max(range(len(self)), key=lambda k: abs(self.floats[k]))]
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._symmetries)
 
     def __iter__(self) -> Iterator[ErrorCoefficient]:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, k: int) -> ErrorCoefficient:
-        condition = self._residuals.condition(self._found[k])
+        residuals = self._series.residuals
+        condition = residuals.condition(residuals.of_tree(self.order, k, self._embedded))
         return ErrorCoefficient(condition.tree, condition.exact_residual / self._symmetries[k])
-
-    def _signed(self, residual: Residual) -> float:
-        if len(residual.scaled) == 1:
-            return -residual.size if residual.scaled[0] < 0 else residual.size
-        return float(self._residuals.condition(residual).exact_residual)  # type: ignore[arg-type]
 
     def distance(self, other: ErrorCoefficients) -> float:
         """The norm of the differences of two methods' coefficients."""
         return _norm([x - y for x, y in zip(self.floats, other.floats, strict=True)])
+
+
+class ErrorSeries:
+    """The error coefficients of one tableau, order by order, each computed once.
+
+    Attributes:
+        residuals: the exact ones behind them, for proofs as well.
+    """
+
+    def __init__(self, tableau: Tableau) -> None:
+        self.residuals = Residuals(tableau)
+        self._tableau = tableau
+        self._found: dict[tuple[int, bool], ErrorCoefficients] = {}
+
+    def __call__(self, order: int, embedded: bool = False) -> ErrorCoefficients:
+        key = order, embedded
+        if key not in self._found:
+            self._found[key] = ErrorCoefficients(self, order, embedded)
+        return self._found[key]
+
+    @cached_property
+    def _weights(self) -> ElementaryWeights:
+        return ElementaryWeights(FixedPointForm(self._tableau))
+
+    def rounded(self, order: int, embedded: bool) -> Iterator[tuple[int, float, float]]:
+        """For each tree, the last one first: its place, Phi(t) - 1/gamma(t), its size."""
+        one, density = self._weights.scale(order, embedded), plan(order).density
+        for k, (weight,) in self._weights.scaled(order, embedded):
+            residual = (density[k] * weight - one) / (density[k] * one)
+            yield k, residual, abs(residual)
+
+
+def _signed(residuals: Residuals, order: int, k: int, embedded: bool) -> float:
+    residual = residuals.of_tree(order, k, embedded)
+    return float(residuals.condition(residual).exact_residual) if residual.size else 0.0  # type: ignore[arg-type]
 
 
 def _norm(values: Any) -> float:
@@ -173,7 +220,7 @@ def error_coefficients(
         )
     if order is None:
         order = _proved_order(tableau, embedded) + 1
-    return ErrorCoefficients(Residuals(tableau), order_number(order, "order"), embedded)
+    return ErrorSeries(tableau)(order_number(order, "order"), embedded)
 
 
 def error_norm(tableau: Any, order: int | None = None, *, embedded: bool = False) -> float:

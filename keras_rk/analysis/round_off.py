@@ -9,11 +9,12 @@ constant of f, one step of size dt makes of them
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from keras_rk.analysis.arguments import numeric_tableau
+from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import public
 
 __all__ = ["RoundOff", "round_off"]
@@ -64,26 +65,26 @@ def round_off(tableau: Any) -> RoundOff:
     inequality applied stage by stage.
     """
     tableau = numeric_tableau(tableau, "Rounding errors are")
-    places: list[tuple[Any, str]] = [
-        (x, f"A[{i}][{j}]") for i, row in enumerate(tableau.exact_A) for j, x in enumerate(row)
-    ]
-    for name, row in (
-        ("b", tableau.exact_b),
-        ("b_hat", tableau.exact_b_hat or ()),
-        ("c", tableau.exact_c),
-    ):
-        places.extend((x, f"{name}[{i}]") for i, x in enumerate(row))
-    largest, place = max(places, key=lambda entry: abs(entry[0]))
     A = [[abs(float(x)) for x in row] for row in tableau.exact_A]
     b = [abs(float(x)) for x in tableau.exact_b]
     errors: list[float] = []
     for row in A:
         errors.append(1 + sum(x * e for x, e in zip(row, errors, strict=False)))
     grown = sum(x * e for x, e in zip(b, errors, strict=True))
+    largest, place = max(_places(tableau), key=lambda entry: abs(float(entry[0])))
     return RoundOff(
-        largest_coefficient=public(abs(largest) if largest else Fraction(0)),
+        largest_coefficient=public(abs(largest)),
         largest_place=place,
         sum_of_weights=sum(b),
         sum_of_row=max(map(sum, A)),
         amplification=grown if tableau.is_explicit else None,
     )
+
+
+def _places(tableau: Tableau) -> Iterator[tuple[Any, str]]:
+    """Every coefficient, and what it is called."""
+    for i, row in enumerate(tableau.exact_A):
+        yield from ((x, f"A[{i}][{j}]") for j, x in enumerate(row))
+    for name, row in zip(("b", "b_hat"), tableau.exact_weights, strict=False):
+        yield from ((x, f"{name}[{i}]") for i, x in enumerate(row))
+    yield from ((x, f"c[{i}]") for i, x in enumerate(tableau.exact_c))

@@ -81,8 +81,8 @@ def simplifying_assumptions(tableau: Any) -> SimplifyingAssumptions:
     sums = _Sums(scaled(tableau))
     stages = range(tableau.stages)
     B = sums.order(sums.quadrature)
-    C = [sums.order(lambda k, i=i: sums.stage(i, k)) for i in stages]  # type: ignore[misc]
-    D = [sums.order(lambda k, j=j: sums.column(j, k)) for j in stages]  # type: ignore[misc]
+    C = [sums.order_of_row(i) for i in stages]
+    D = [sums.order_of_column(j) for j in stages]
     weak = B if min(C) == math.inf else sums.order(sums.weak)
     return SimplifyingAssumptions(B, min(C), min(D), tuple(C), tuple(D), weak, sums.is_exact)
 
@@ -103,9 +103,9 @@ def stage_order(tableau: Any) -> Order:
     return simplifying_assumptions(tableau).stage_order
 
 
-# What is left of a condition, times a denominator; that denominator; what its terms add up to in
-# absolute value, as a float.
-_Rest = tuple[Integral, int, float]
+# What is left of a condition, times a denominator; that denominator; what computes, as a float,
+# what its terms add up to in absolute value.
+_Rest = tuple[Integral, int, Callable[[], float]]
 
 
 class _Sums:
@@ -132,32 +132,43 @@ class _Sums:
         for k in range(1, self._highest + 1):
             for left, denominator, size in rests(k):
                 if left:
-                    if not self._is_rounding(abs(self._float(left, denominator)), size):
+                    if not self._is_rounding(abs(self._float(left, denominator)), size()):
                         return k - 1
                     self.is_exact = False
         return math.inf
 
+    def order_of_row(self, i: int) -> Order:
+        if not self._rows[i] and not self.tableau.c[i]:
+            return math.inf
+        return self.order(lambda k: self.stage(i, k))
+
+    def order_of_column(self, j: int) -> Order:
+        at_end = self.tableau.c[j] == self.tableau.c_scale
+        if not self._columns[j] and (at_end or not self._b[j]):
+            return math.inf
+        return self.order(lambda k: self.column(j, k))
+
     def quadrature(self, k: int) -> Iterator[_Rest]:
         denominator = self.tableau.weight_scale * self.tableau.c_scale ** (k - 1)
         total = _dot(self._b, self._power(k - 1))
-        size = sum(x * c ** (k - 1) for x, c in zip(self._weights, self._nodes, strict=True))
-        yield k * total - denominator, k * denominator, size
+        yield k * total - denominator, k * denominator, lambda: self._sum(self._weights, k)
 
     def stage(self, i: int, k: int) -> Iterator[_Rest]:
         powers, tableau = self._power(k - 1), self.tableau
         total = sum(x * powers[j] for j, x in self._rows[i]) * tableau.c_scale
         left = k * total - self._power(k)[i] * tableau.A_scale
-        size = sum(x * c ** (k - 1) for x, c in zip(self._sizes[i], self._nodes, strict=True))
-        yield left, k * tableau.A_scale * tableau.c_scale**k, size
+        denominator = k * tableau.A_scale * tableau.c_scale**k
+        yield left, denominator, lambda: self._sum(self._sizes[i], k)
 
     def column(self, j: int, k: int) -> Iterator[_Rest]:
         powers, tableau = self._power(k - 1), self.tableau
         total = sum(powers[i] * x for i, x in self._columns[j]) * tableau.c_scale
         rest = self._b[j] * (tableau.c_scale**k - self._power(k)[j])
-        size = self._weights[j] + sum(
-            weight * c ** (k - 1) * sizes[j]
-            for weight, c, sizes in zip(self._weights, self._nodes, self._sizes, strict=True)
-        )
+
+        def size() -> float:
+            column = [x * sizes[j] for x, sizes in zip(self._weights, self._sizes, strict=True)]
+            return self._weights[j] + self._sum(column, k)
+
         denominator = k * tableau.weight_scale * tableau.A_scale * tableau.c_scale**k
         yield k * total - rest * tableau.A_scale, denominator, size
 
@@ -165,13 +176,22 @@ class _Sums:
         """b^T A^j (A c^(k-1) - c^k/k) for j = 0, 1, ..., s - 1."""
         stages = range(len(self._rows))
         rests = [rest for i in stages for rest in self.stage(i, k)]
-        errors, denominators, sizes = map(list, zip(*rests, strict=True))
-        denominator = denominators[0] * self.tableau.weight_scale
+        errors = [rest[0] for rest in rests]
+        denominator = rests[0][1] * self.tableau.weight_scale
+        weights = self._weights  # |b|^T |A|^j
+
+        def size() -> float:
+            return float(_dot(weights, (rest[2]() for rest in rests)))
+
         for _ in stages:
-            yield _dot(self._b, errors), denominator, _dot(self._weights, sizes)
+            yield _dot(self._b, errors), denominator, size
             errors = [sum(x * errors[j] for j, x in row) for row in self._rows]
-            sizes = [_dot(row, sizes) for row in self._sizes]
+            weights = [_dot(weights, column) for column in zip(*self._sizes, strict=True)]
             denominator *= self.tableau.A_scale
+
+    def _sum(self, weights: list[float], k: int) -> float:
+        """sum_i weights_i |c_i|^(k-1)."""
+        return float(sum(x * c ** (k - 1) for x, c in zip(weights, self._nodes, strict=True)))
 
     def _power(self, k: int) -> list[Any]:
         while len(self._powers) <= k:
