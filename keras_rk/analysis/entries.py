@@ -35,20 +35,34 @@ class Entry:
         values: for a program, by name.
         text: what the line says; without it the first of the values.
         when: for which methods there is such a line.
+        brief: what it says where methods are compared; without it the first of the values.
+        compared: whether it stands there at all.
     """
 
     label: str
     values: dict[str, Callable[[Analysis], Any]]
     text: Callable[[Analysis], str] | None = None
     when: Callable[[Analysis], bool] = lambda analysis: True
+    brief: Callable[[Analysis], str] | None = None
+    compared: bool = True
 
     def line(self, analysis: Analysis) -> str:
-        try:
-            if self.text is not None:
-                return self.text(analysis)
-            return shown(next(iter(self.values.values()))(analysis))
-        except TableauError:
-            return _NOTHING
+        """What the line says in the report."""
+        if self.text is None:
+            return self.short(analysis)
+        return _unless_undefined(self.text, analysis)
+
+    def short(self, analysis: Analysis) -> str:
+        """What it says in a comparison."""
+        first = next(iter(self.values.values()))
+        return _unless_undefined(self.brief or (lambda a: shown(first(a))), analysis)
+
+
+def _unless_undefined(text: Callable[[Analysis], str], analysis: Analysis) -> str:
+    try:
+        return text(analysis)
+    except TableauError:
+        return _NOTHING
 
 
 def as_text(analysis: Analysis) -> str:
@@ -269,9 +283,18 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
                 "D": lambda a: a.simplifying_assumptions.D,
             },
             _assumptions,
+            brief=lambda a: _assumptions(a).partition(", up")[0],
         ),
-        Entry("C by stage", {"C_of_stages": lambda a: a.simplifying_assumptions.C_of_stages}),
-        Entry("D by stage", {"D_of_stages": lambda a: a.simplifying_assumptions.D_of_stages}),
+        Entry(
+            "C by stage",
+            {"C_of_stages": lambda a: a.simplifying_assumptions.C_of_stages},
+            compared=False,
+        ),
+        Entry(
+            "D by stage",
+            {"D_of_stages": lambda a: a.simplifying_assumptions.D_of_stages},
+            compared=False,
+        ),
         Entry("stage order", {"stage_order": lambda a: a.stage_order}),
         Entry(
             "weak stage order",
@@ -299,6 +322,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             "R(z)",
             {"stability_function": lambda a: a.stability_function.coefficients},
             _stability_function,
+            compared=False,
         ),
         Entry("real interval", {"real_interval": lambda a: a.real_interval}),
         Entry("imaginary interval", {"imaginary_interval": lambda a: a.imaginary_interval}),
@@ -326,7 +350,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             },
             _round_off,
         ),
-        Entry("sum of |b|", {"sum_of_weights": lambda a: a.round_off.sum_of_weights}),
+        Entry("sum of |b_i|", {"sum_of_weights": lambda a: a.round_off.sum_of_weights}),
         Entry(
             "amplification",
             {"amplification": lambda a: a.round_off.amplification},
@@ -344,21 +368,25 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             },
             _estimate,
             when=_has_pair,
+            compared=False,
         ),
-        Entry("embedded norm", {"embedded_error_norm": _of_pair("error_norm")}, when=_has_pair),
         Entry(
-            "quality",
+            "embedded error norm", {"embedded_error_norm": _of_pair("error_norm")}, when=_has_pair
+        ),
+        Entry(
+            "estimate quality",
             {"pair_B": _of_pair("B"), "pair_C": _of_pair("C"), "pair_E": _of_pair("E")},
             _pair_quality,
             when=_has_pair,
+            brief=_pair_quality,
         ),
         Entry(
-            "real interval",
+            "embedded real",
             {"embedded_real_interval": _embedded_interval("real_interval")},
             when=_has_pair,
         ),
         Entry(
-            "imaginary interval",
+            "embedded imaginary",
             {"embedded_imaginary_interval": _embedded_interval("imaginary_interval")},
             when=_has_pair,
         ),
