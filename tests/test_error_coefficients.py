@@ -116,9 +116,9 @@ def test_quality_of_a_pair_by_hand():
     low, high = (-1 / 6, -1 / 6), (1 / 12, -1 / 6)
     pair = embedded_pair(Tableau([[], [1]], ["1/2", "1/2"], b_hat=[1, 0]))
     assert (pair.order, pair.error_norm) == (1, 0.5)
-    assert pair.B == pytest.approx(math.hypot(*low) / 0.5)
-    assert pair.C == pytest.approx(math.dist(low, high) / 0.5)
-    assert pair.E == pytest.approx(math.hypot(*high) / 0.5)
+    assert pytest.approx(math.hypot(*low) / 0.5) == pair.B
+    assert pytest.approx(math.dist(low, high) / 0.5) == pair.C
+    assert pytest.approx(math.hypot(*high) / 0.5) == pair.E
     assert pair.stability_function.coefficients == (1, 1)
 
 

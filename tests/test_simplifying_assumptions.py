@@ -70,8 +70,21 @@ def by_definition(tableau, most):
 
 @pytest.mark.parametrize(
     "name",
-    ["euler", "midpoint", "heun3", "kutta3", "rk4", "rk38", "ssprk104", "fehlberg45"]
-    + ["dormand_prince54", "bogacki_shampine54", "butcher7", "fehlberg78", "verner87_1978"],
+    [
+        "euler",
+        "midpoint",
+        "heun3",
+        "kutta3",
+        "rk4",
+        "rk38",
+        "ssprk104",
+        "fehlberg45",
+        "dormand_prince54",
+        "bogacki_shampine54",
+        "butcher7",
+        "fehlberg78",
+        "verner87_1978",
+    ],
 )
 def test_they_are_what_the_definitions_say(name):
     tableau = tableaux.get(name)
@@ -99,7 +112,7 @@ def test_explicit_methods_have_stage_order_one(name):
 @pytest.mark.parametrize("name", [n for n in tableaux.names() if tableaux.get(n).claimed_order < 9])
 def test_b_is_at_least_the_order(name):
     tableau = tableaux.get(name)
-    assert simplifying_assumptions(tableau).B >= tableau.claimed_order
+    assert tableau.claimed_order <= simplifying_assumptions(tableau).B
 
 
 def test_the_weak_stage_order_forgives_what_no_weight_sees():
