@@ -13,18 +13,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
 
 from keras_rk.analysis.arguments import called, numeric_tableau
-from keras_rk.analysis.fixed_point import FixedPointForm
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, public
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
 from keras_rk.proof.elementary_weights import ElementaryWeights
-from keras_rk.proof.order_conditions import Residuals
+from keras_rk.proof.enclosure_form import EnclosureForm
+from keras_rk.proof.order_conditions import DECISIVE_BITS, Residual, Residuals
 from keras_rk.proof.rooted_trees import RootedTree, plan, rooted_trees
 
 __all__ = [
@@ -34,8 +35,6 @@ __all__ = [
     "error_coefficients",
     "error_norm",
 ]
-
-_TINY = 2.0**-120  # smaller residuals are computed exactly
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,24 @@ class ErrorCoefficients:
 
     @cached_property
     def floats(self) -> tuple[float, ...]:
-        """From 50 and more digits of each; exactly where these cancel."""
-        residuals = self._series.residuals
-        found = [
-            (residual if size > _TINY else _signed(residuals, self.order, k, self._embedded))
-            for k, residual, size in self._series.rounded(self.order, self._embedded)
-        ]
-        pairs = zip(reversed(found), self._symmetries, strict=True)
-        return tuple(residual / sigma for residual, sigma in pairs)
+        weights = self._series.weights(self.order, self._embedded)
+        found = [self._float(k, weight) / self._symmetries[k] for k, weight in weights]
+        return tuple(reversed(found))
+
+    def _float(self, k: int, weight: tuple[int, int] | None) -> float:
+        """Phi(t) - 1/gamma(t): from an enclosure of Phi(t), or exactly where that is too wide."""
+        density = plan(self.order).density[k]
+        if weight is not None:
+            midpoint, error = density * weight[0] - self._series.one_unit, density * weight[1]
+            if abs(midpoint) >> DECISIVE_BITS > error:
+                return midpoint / (density * self._series.one_unit)
+        residual = self._residual(k)
+        if not residual.size:
+            return 0.0
+        return float(self._series.residuals.condition(residual).exact_residual)  # type: ignore[arg-type]
+
+    def _residual(self, k: int) -> Residual:
+        return self._series.residuals.of_tree(self.order, k, self._embedded)
 
     @property
     def norm(self) -> float:
@@ -101,8 +110,7 @@ class ErrorCoefficients:
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, k: int) -> ErrorCoefficient:
-        residuals = self._series.residuals
-        condition = residuals.condition(residuals.of_tree(self.order, k, self._embedded))
+        condition = self._series.residuals.condition(self._residual(k))
         return ErrorCoefficient(condition.tree, condition.exact_residual / self._symmetries[k])
 
     def distance(self, other: ErrorCoefficients) -> float:
@@ -129,20 +137,25 @@ class ErrorSeries:
         return self._found[key]
 
     @cached_property
-    def _weights(self) -> ElementaryWeights:
-        return ElementaryWeights(FixedPointForm(self._tableau))
+    def _enclosures(self) -> ElementaryWeights | None:
+        """The weights in enclosures, where the coefficients are rational."""
+        rows = (*self._tableau.exact_A, self._tableau.exact_c, *self._tableau.exact_weights)
+        if not all(isinstance(x, Fraction) for row in rows for x in row):
+            return None
+        return ElementaryWeights(EnclosureForm(self._tableau))
 
-    def rounded(self, order: int, embedded: bool) -> Iterator[tuple[int, float, float]]:
-        """For each tree, the last one first: its place, Phi(t) - 1/gamma(t), its size."""
-        one, density = self._weights.scale(order, embedded), plan(order).density
-        for k, (weight,) in self._weights.scaled(order, embedded):
-            residual = (density[k] * weight - one) / (density[k] * one)
-            yield k, residual, abs(residual)
+    @property
+    def one_unit(self) -> int:
+        """What the midpoint of an enclosure is a multiple of."""
+        return 1 if self._enclosures is None else self._enclosures.scale(1, False)
 
-
-def _signed(residuals: Residuals, order: int, k: int, embedded: bool) -> float:
-    residual = residuals.of_tree(order, k, embedded)
-    return float(residuals.condition(residual).exact_residual) if residual.size else 0.0  # type: ignore[arg-type]
+    def weights(self, order: int, embedded: bool) -> Iterator[tuple[int, tuple[int, int] | None]]:
+        """For each tree, the last one first, its place, and an enclosure of Phi(t) if it has one."""
+        if self._enclosures is None:
+            yield from ((k, None) for k in reversed(range(plan(order).roots)))
+        else:
+            for k, (weight,) in self._enclosures.scaled(order, embedded):
+                yield k, weight
 
 
 def _norm(values: Any) -> float:
