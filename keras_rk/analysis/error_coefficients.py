@@ -150,7 +150,7 @@ class ErrorSeries:
         return 1 if self._enclosures is None else self._enclosures.scale(1, False)
 
     def weights(self, order: int, embedded: bool) -> Iterator[tuple[int, tuple[int, int] | None]]:
-        """For each tree, the last one first, its place, and an enclosure of Phi(t) if it has one."""
+        """For each tree, the last one first, its place, and an enclosure of Phi(t) if any."""
         if self._enclosures is None:
             yield from ((k, None) for k in reversed(range(plan(order).roots)))
         else:
