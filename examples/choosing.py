@@ -62,11 +62,11 @@ def show(*rows: tuple[str, ...]) -> None:
 
 def activations() -> None:
     """RK4: log2 of the ratio of errors, with steps halved and halved again."""
-    counts = (16, 32, 64)
+    counts = (32, 64, 128)
     rows = [("activation", *(f"error, {n} steps" for n in counts), "order")]
     for name in ACTIVATIONS:
         f, x = random_network(name)
-        limit = flow(f, "rk4", 16 * counts[-1], x)
+        limit = flow(f, "rk4", 8 * counts[-1], x)
         errors = [distance(flow(f, "rk4", n, x), limit) for n in counts]
         order = -np.polyfit(np.log(counts), np.log(errors), 1)[0]
         rows.append((name, *(f"{error:.1e}" for error in errors), f"{order:.1f}"))
