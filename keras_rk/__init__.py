@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from wrapt import register_post_import_hook
 
 if TYPE_CHECKING:
-    from keras_rk import diagnostics, layers, tableaux
+    from keras_rk import analysis, diagnostics, layers, tableaux
     from keras_rk.analysis import plots, stability
+    from keras_rk.analysis.analyse import Analysis, analyse
     from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Analysis",
     "CheckReport",
     "ExtensionReport",
     "RKMonitor",
     "Tableau",
     "TableauError",
+    "analyse",
+    "analysis",
     "check",
     "check_extension",
     "checker",
@@ -52,11 +56,13 @@ __all__ = [
 ]
 
 _HOME = {  # where a name comes from; a module comes from its wing
+    "Analysis": "analysis.analyse",
     "CheckReport": "proof.checker",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
+    "analyse": "analysis.analyse",
     "check": "proof.checker",
     "check_extension": "proof.continuous",
     "recalibrate": "models.recalibration",

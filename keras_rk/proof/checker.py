@@ -95,6 +95,7 @@ def prove(
     tolerance: float | None = None,
     require_row_sums: bool = True,
     with_time: bool = True,
+    residuals: Residuals | None = None,
 ) -> CheckReport:
     """`check`, for arguments that are in order, and as far as it is needed.
 
@@ -102,9 +103,10 @@ def prove(
         limit: the order to go up to, beside what is requested and claimed.
         with_time: whether to decide the order for y' = f(t, y) as well; where not, it is
             reported as if the nodes were the row sums.
+        residuals: those of the tableau, where somebody goes on computing with them.
     """
     explicit = tableau.is_explicit
-    residuals = Residuals(tableau, tolerance=tolerance)
+    residuals = residuals or Residuals(tableau, tolerance=tolerance)
     asked = max(requested or 0, tableau.claimed_order or 0)
     main = _find_order(residuals, max(limit, asked), asked)
     found = [main]

@@ -147,6 +147,12 @@ class Residuals:
             if size:
                 yield Residual(order, k, embedded, size, self._verdict(order, k, embedded, size))
 
+    def of_tree(self, order: int, k: int, embedded: bool = False) -> Residual:
+        """The one for tree `k` of an order."""
+        size = self._size(*self._exactly(order, k, embedded))
+        verdict = self._verdict(order, k, embedded, size) if size else "exact"
+        return Residual(order, k, embedded, size, verdict)
+
     def _sizes(self, order: int, embedded: bool) -> Iterator[tuple[int, float]]:
         """|Phi - 1/gamma| for each tree: zero exactly if the residual is."""
         enclosed = self._enclosures if order >= ENCLOSED_FROM else None

@@ -8,8 +8,8 @@ from typing import Any
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
-from keras_rk.proof.extension_report import ExtensionReport
 from keras_rk.proof.equations import equations_up_to
+from keras_rk.proof.extension_report import ExtensionReport
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
 __all__ = ["CheckReport", "Failure", "Order"]
