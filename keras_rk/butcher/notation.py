@@ -35,7 +35,7 @@ _ENTRY = re.compile(
     r"(?P<value>\S+)"
 )
 _PRINTED = str.maketrans("│|┼─−", "||+--")
-_RULE = re.compile(r"[-+|=_ ]*-[-+|=_ ]*")
+_RULE = re.compile(r"(?=[^-]*-)[-+|=_ ]*")
 _SOURCE = "Source:"
 _EXAMPLE = """A tableau is drawn like this (a second line of weights is b_hat):
     0   |

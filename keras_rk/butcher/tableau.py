@@ -9,9 +9,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
-from keras_rk.butcher.files import called, errors_name, parse, read_bytes, read_json
-from keras_rk.butcher.printing import Drawing, as_expression
+from keras_rk.butcher.files import called, errors_name, parse, read_bytes
+from keras_rk.butcher.formats.json_text import read_json
+from keras_rk.butcher.forms import in_butcher_form
+from keras_rk.butcher.printing import as_expression
 from keras_rk.butcher.reading import Reader
+from keras_rk.butcher.writing import Writing
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import (
     Coefficient,
@@ -38,7 +41,7 @@ _ROUNDING = Fraction(1, 2**40)  # more than sums of float64 numbers are off
 _KEYS = ("A", "b", "c", "b_hat", "claimed_order", "claimed_embedded_order", "name", "source")
 
 
-class Tableau:
+class Tableau(Writing):
     """A Runge-Kutta method by its Butcher tableau, exactly.
 
     One step of size dt for y' = f(t, y) is
@@ -342,7 +345,12 @@ class Tableau:
 
     @classmethod
     def from_dict(cls, data: Any) -> Tableau:
-        """The tableau that `to_dict` wrote; other keys and missing ones are refused."""
+        """The tableau that `to_dict` wrote; other keys and missing ones are refused.
+
+        In place of A and b there may be Shu-Osher coefficients `alpha` and `beta`, or low-storage
+        ones `A_2N` and `B_2N`.
+        """
+        data = in_butcher_form(data)
         if not isinstance(data, Mapping) or not {"A", "b"} <= set(data):
             raise TableauError(
                 'A tableau is written as an object with at least "A" and "b". '
@@ -371,7 +379,10 @@ class Tableau:
 
     @classmethod
     def from_text(cls, text: str) -> Tableau:
-        """The tableau in a text: JSON, TOML with the same keys, or a drawing.
+        """The tableau in a text: JSON, TOML or YAML with the same keys, CSV, LaTeX, or a drawing.
+
+        Which it is, its look tells, and errors say. The formats are in `butcher.formats`, one
+        module each; nothing in a text is executed.
 
         A drawing is what `print(tableau)` shows, or the same with the signs | - + of a keyboard:
 
@@ -389,14 +400,20 @@ class Tableau:
         """
         if not isinstance(text, str):
             raise TableauError(f"A text is a `str`. Received: {shown(text)}.")
-        return cls.from_dict(parse(text))
+        return cls._read(text)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tableau:
-        """The tableau in a file: `.json`, `.toml`, or any other text, see `from_text`."""
+        """The tableau in a file: `.json`, `.toml`, `.yaml`, `.csv`, `.tex`, NumPy's `.npz` with
+        arrays A, b, c and b_hat, or any other text, see `from_text`."""
         data = read_bytes(path)
         with errors_name(called(path)):
-            return cls.from_dict(parse(data, path))
+            return cls._read(data, path)
+
+    @classmethod
+    def _read(cls, data: str | bytes, path: Any = "") -> Tableau:
+        """From a text, or the bytes in a file."""
+        return parse(data, path, cls.from_dict)
 
     def _refuse_symbols(self, aim: str) -> None:
         if self.is_symbolic:
@@ -425,19 +442,3 @@ class Tableau:
         if not self.is_explicit:
             return list(self.exact_A)
         return [row[:i] for i, row in enumerate(self.exact_A)]
-
-    def _drawing(self) -> Drawing:
-        return Drawing(self.name, self.exact_c, [*self._shown_rows(), *self.exact_weights])
-
-    def __str__(self) -> str:
-        return self._drawing().text()
-
-    def to_latex(self) -> str:
-        """The tableau as a LaTeX array."""
-        return self._drawing().latex()
-
-    def _repr_latex_(self) -> str:
-        return f"$${self.to_latex()}$$"
-
-    def _repr_html_(self) -> str:
-        return self._drawing().html()

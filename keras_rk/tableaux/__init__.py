@@ -22,6 +22,7 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order14,
     strong_stability,
 )
+from keras_rk.tableaux.other_forms import from_low_storage, from_shu_osher
 from keras_rk.tableaux.registry import aliases, described, get, names
 
-__all__ = ["aliases", "described", "get", "names"]
+__all__ = ["aliases", "described", "from_low_storage", "from_shu_osher", "get", "names"]
