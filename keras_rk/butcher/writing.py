@@ -99,8 +99,9 @@ class Writing:
         order = "" if self.claimed_order is None else f", order {self.claimed_order}"
         about = [f"{self.name or 'A Runge-Kutta method'}: {len(self.exact_b)} stages{order}"]
         about += [f"Source: {self.source}"] if self.source else []
-        weights: Any = (self.exact_b, self.exact_c, self.exact_b_hat)
-        return Parts(self.exact_A, *weights, self.name, about)  # type: ignore[arg-type]
+        numbers: Any = self  # no symbols among them
+        vectors = numbers.exact_b, numbers.exact_c, numbers.exact_b_hat
+        return Parts(numbers.exact_A, *vectors, self.name, about)
 
     def _drawn(self) -> tuple[Sequence[Coefficient], list[tuple[Coefficient, ...]]]:
         """The nodes, and the rows that stand beside and below them."""

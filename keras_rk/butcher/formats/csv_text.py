@@ -9,8 +9,8 @@
 
 The first cell of the row of weights is `b` or empty, that of embedded weights `b_hat` or empty.
 Rows that begin with another key of `Tableau.from_dict` are optional, and so is a first row of
-headings that begins with `c`. Cells that are empty or missing to the right are zero in A. Semicolons and
-tabulators serve as well as commas, and beside semicolons 0,5 is a half.
+headings that begins with `c`. Cells that are empty or missing to the right are zero in A.
+Semicolons and tabulators serve as well as commas, and beside them 0,5 is a half.
 """
 
 from __future__ import annotations

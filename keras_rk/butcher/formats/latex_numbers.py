@@ -19,11 +19,13 @@ from keras_rk.numbers.grammar import MAX_DEPTH
 
 __all__ = ["number_in_latex"]
 
+_LONGEST = 10_000  # characters; beside a number's own there are commands and spaces
 _FRACTIONS = ("\\frac", "\\dfrac", "\\tfrac", "\\cfrac", "\\nicefrac", "\\sfrac")
 _SPACES = ("\\;", "\\:", "\\!", "\\ ", "~", "\\quad", "\\qquad", "\\displaystyle", "\\textstyle")
 _SIZES = ("\\left", "\\right", "\\big", "\\Big", "\\bigl", "\\bigr", "\\Bigl", "\\Bigr")
 _SIGNS = {"\\cdot": "*", "\\times": "*", "−": "-", "–": "-"}
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|[0-9]+(?:\\,[0-9]{3})+(?![0-9])|.", re.DOTALL)
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
+_GROUPED = re.compile(r"(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")  # 16\,393\,803
 _PLAIN = re.compile(r"[0-9.]+|sqrt\([0-9]+\)|\([^()]*\)")
 
 
@@ -36,7 +38,7 @@ def number_in_latex(text: str) -> str:
     reader = _Reader(text)
     found = reader.sum(0)
     if reader.token:
-        reader.refuse(f"{reader.token!r} in a number")
+        reader.refuse(f"{shown(reader.token)} in a number")
     return found
 
 
@@ -45,7 +47,10 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = [token for token in _TOKEN.findall(text) if token not in _SIZES]
+        if len(text) > _LONGEST:
+            self.refuse(f"{len(text)} characters")
+        tokens = _TOKEN.findall(_GROUPED.sub("", text))
+        self.tokens = [token for token in tokens if token not in _SIZES]
         self.tokens.reverse()
         self.token = ""
         self.spaced = False
@@ -113,7 +118,7 @@ class _Reader:
         if kind == "number":
             return self.number()
         if not kind:
-            self.refuse(f"{token!r} where a number is needed" if token else "no number")
+            self.refuse(f"{shown(token)} where a number is needed" if token else "no number")
         self.advance()
         if kind in "({":
             return f"({self.closed(')' if kind == '(' else '}', depth)})"
@@ -127,7 +132,7 @@ class _Reader:
     def number(self) -> str:
         digits = ""
         while True:
-            digits += self.token.replace("\\,", "")
+            digits += self.token
             self.advance()
             if self.spaced or not (self.token[:1].isdigit() or self.token == "."):
                 return digits
@@ -141,14 +146,16 @@ class _Reader:
         if token == "\\sqrt" or (len(token) > 1 and token[:1] == "\\"):
             return self.atom(depth + 1)
         if not token.isdigit():
-            self.refuse(f"{token!r} where a group in braces is needed")
+            self.refuse(f"{shown(token)} where a group in braces is needed")
         self.advance()
         return token
 
     def closed(self, end: str, depth: int) -> str:
         inner = self.sum(depth + 1)
         if self.token != end:
-            self.refuse(f"{self.token!r} where {end!r} is needed" if self.token else f"no {end!r}")
+            self.refuse(
+                f"{shown(self.token)} where {end!r} is needed" if self.token else f"no {end!r}"
+            )
         self.advance()
         return inner
 

@@ -142,7 +142,7 @@ def _matrices(text: str, found: list[re.Match[str]]) -> dict[str, Any]:
         end = re.compile(r"\\end\s*\{" + match["kind"] + r"\}").search(text, match.end())
         key = _assigned(match)
         if end is None or key in data:
-            _refuse(f"{match[0]!r} twice" if end else f"{match[0]!r} without its end")
+            _refuse(f"{shown(match[0])} twice" if end else f"{shown(match[0])} without its end")
         rows = [_cells(row) for row in _ROW_END.split(text[match.end() : end.start()])]
         rows = [row for row in rows if any(row)]
         data[key] = [_numbers(row) for row in rows]

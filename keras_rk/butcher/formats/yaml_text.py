@@ -135,7 +135,7 @@ def _flow(text: str) -> Any:
             stack.pop()
             needs_comma = True
         elif mark == "," or mark == "]" or needs_comma or len(stack) > _DEEPEST:
-            _refuse(f"{match[0].strip()!r} in {shown(text)}")
+            _refuse(f"{shown(match[0].strip())} in {shown(text)}")
         elif mark == "[":
             stack[-1].append([])
             stack.append(stack[-1][-1])
