@@ -23,7 +23,15 @@ from keras_rk.butcher.files import parse
 from keras_rk.cli import main as command
 
 SLOWEST = 1.0  # seconds of processor time for one input
-SEEDS = ("euler", "heun3", "gill4", "fehlberg45", "dormand_prince54", "cooper_verner8", "ono10")
+SEEDS = (
+    "euler",
+    "heun3",
+    "gill4",
+    "fehlberg45",
+    "dormand_prince54",
+    "cooper_verner8",
+    "tsitouras_papakostas87",
+)
 
 YAML = "# third order\nname: kutta3\nA:\n  - []\n  - [1/2]\n  - [-1, 2.0]\nb: [1/6, '2/3', 1/6]\n"
 BLOCKS = "A:\n- - 0\n  - 0\n- - 1.5e-1\n  - 0\nb:\n- 0\n- 1\nclaimed_order: 1\n"

@@ -44,7 +44,7 @@ def read_yaml(text: str) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, lines in _entries(text):
         if key in data:
-            raise TableauError(f"A tableau file has each key once. Received: {key!r} twice.")
+            raise TableauError(f"A tableau file has each key once. Received: {shown(key)} twice.")
         value = _value(lines, 0)
         if value is not None:
             data[key] = value
