@@ -63,8 +63,9 @@ class Tableau(Writing):
     the diagonal: every form in which its entries have one place only.
 
     A coefficient is an int, `Fraction`, `Decimal`, text (`"1/6"`, `"(18 + 4*sqrt(21))/63"`),
-    a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. A
-    tableau with SymPy symbols is a family of methods: see `subs`.
+    a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. So does a
+    number of an array in float32 or float16, whose few digits `rationalize` mends. A tableau with
+    SymPy symbols is a family of methods: see `subs`.
 
     Attributes:
         A, b, c, b_hat: tuples of `Fraction` where rational and of SymPy numbers otherwise.

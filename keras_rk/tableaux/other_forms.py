@@ -27,12 +27,13 @@ def from_shu_osher(alpha: Any, beta: Any, **labels: Any) -> Tableau:
 
     Example:
 
-    >>> from keras_rk.tableaux import from_shu_osher, get
+    >>> from keras_rk import check
+    >>> from keras_rk.tableaux import from_shu_osher
     >>> ssprk3 = from_shu_osher(
     ...     [[1], ["3/4", "1/4"], ["1/3", 0, "2/3"]], [[1], [0, "1/4"], [0, 0, "2/3"]]
     ... )
-    >>> ssprk3 == get("ssprk33")
-    True
+    >>> print(check(ssprk3).order, ssprk3.b[0])
+    3 1/6
     """
     return _tableau({"alpha": alpha, "beta": beta}, labels)
 

@@ -51,9 +51,9 @@ _RULE = r"(?=[^\n]*[-─])[-+|│┼─=_ \t]*$"  # the line above the weights i
 _LOOKS = (  # the first that fits; a text that fits none is a drawing, whose error shows one
     (re.compile(rf"{_SKIPPED}---"), _YAML),
     (re.compile(rf"^(?=[^\n]*[+|│┼]){_RULE}", re.MULTILINE), _DRAWING),
-    (re.compile(rf"{_SKIPPED}(?:[\w-]+[ \t]*=|{_HEADER})"), _TOML),
+    (re.compile(rf"{_SKIPPED}(?:[\w-]+[ \t]*=(?![ \t]*\\)|{_HEADER})"), _TOML),
     (re.compile(r"\A\s*[{\[]"), _JSON),
-    (re.compile(r"\A\s*(?:c|[-+0-9.(]\S*)[ \t]*[,;\t]"), _CSV),
+    (re.compile(r"\A\s*(?:c|[-+0-9.(][^\n,;\t|│]*)[ ]*[,;\t]"), _CSV),
     (re.compile(r"\\(?:begin|hline|[dt]?frac)(?![A-Za-z])"), _LATEX),
     (re.compile(rf"{_SKIPPED}[\w-]+[ \t]*:(?=\s|\Z)"), _YAML),
     (re.compile(r"\A\s*(?:a|b|bhat|c)\[[0-9]"), _LISTING),

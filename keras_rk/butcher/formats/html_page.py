@@ -24,7 +24,7 @@ def html_table(
     stages = len(nodes)
     title = [f"<strong>{html.escape(name)}</strong>"] if name else []
     title += [f"<small>{html.escape(source)}</small>"] if source else []
-    lines = [f"<caption>{'<br>'.join(title)}</caption>"] if title else []
+    lines = [f"<caption>{'<br/>'.join(title)}</caption>"] if title else []
     heads = [*nodes, *[None] * (len(rows) - stages)]
     for i, (head, row) in enumerate(zip(heads, rows, strict=True)):
         rule = "border-top:1px solid;" if i == stages else ""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from typing import Any
 
 from keras_rk.errors import TableauError, shown
@@ -39,6 +38,8 @@ def read_numpy(data: bytes) -> dict[str, Any]:
     """What `Tableau.from_dict` takes, from the bytes of an .npz or .npy file."""
     if data.startswith(_NPY):
         return whole_tableau(_array(data, "the array"))
+    import zipfile
+
     found = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
