@@ -133,3 +133,16 @@ def test_bad_orders(order):
 def test_embedded_conditions_need_embedded_weights():
     with pytest.raises(TableauError, match="needs embedded weights"):
         order_conditions("rk4", 2, embedded=True)
+
+
+@pytest.mark.parametrize("change", ["0.1", "1e-20", "1e-200", "1e-320", "1e-999"])
+def test_sizes_beside_roots_with_long_denominators(change):
+    """A residual's size is rounded once, from its leading bits alone."""
+    method = tableaux.get("cooper_verner8").to_dict()
+    method["A"][4][3] += f" + {change} - 1/{2**1500}"
+    residuals = Residuals(Tableau(method["A"], method["b"]))
+    unmet = [r for order in range(1, 6) for r in residuals.unmet(order)]
+    assert unmet
+    for residual in unmet:
+        exact = residuals.condition(residual).exact_residual
+        assert residual.size == pytest.approx(abs(float(exact)), rel=1e-15, abs=5e-324)

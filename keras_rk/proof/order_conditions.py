@@ -36,6 +36,7 @@ LARGEST_TOLERANCE = 1e-9
 LARGEST_SHARE = 1e-3
 _EPS = 2.0**-52
 _LEADING_BITS = 512
+_FLOAT_BITS = 1200
 ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
 DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
 DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
@@ -198,6 +199,8 @@ class Residuals:
         try:
             if len(scaled) == 1 and not self._is_symbolic:
                 return _quotient(scaled[0], scale)
+            if not self._is_symbolic:
+                scaled, scale = _leading(scaled, scale)
             return abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
         except (TypeError, OverflowError):  # symbols, or beyond float64
             return math.inf
@@ -244,6 +247,12 @@ def _residual(weight: list[Any], density: int, one: Any) -> list[Any]:
     scaled = [density * x for x in weight]
     scaled[0] -= one
     return scaled
+
+
+def _leading(scaled: list[Any], scale: Any) -> tuple[list[Any], Any]:
+    """Both without the bits of which a float sees nothing: they change less than 2**-1100."""
+    excess = max(scale.bit_length() - _FLOAT_BITS, 0)
+    return [x >> excess for x in scaled], scale >> excess
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_rk.butcher.files import FILE_ENDINGS
-from keras_rk.butcher.formats.numpy_files import whole_tableau
+from keras_rk.butcher.formats.numpy_files import is_whole, whole_tableau
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
 from keras_rk.tableaux import foreign
@@ -39,7 +39,7 @@ def as_tableau(tableau: Any) -> Tableau:
     found = foreign.coefficients(tableau)
     if found is not None:
         return Tableau.from_dict(found)
-    if getattr(tableau, "ndim", 0) == 2 and hasattr(tableau, "tolist"):
+    if is_whole(tableau):
         return Tableau.from_dict(whole_tableau(tableau))
     if isinstance(tableau, tuple | list) and any(isinstance(x, Tableau | str) for x in tableau):
         raise TableauError(

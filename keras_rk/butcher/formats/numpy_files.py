@@ -18,7 +18,7 @@ from typing import Any
 
 from keras_rk.errors import TableauError, shown
 
-__all__ = ["is_numpy", "read_numpy", "whole_tableau"]
+__all__ = ["is_numpy", "is_whole", "read_numpy", "whole_tableau"]
 
 _NPY, _NPZ = b"\x93NUMPY", b"PK\x03\x04"
 _LARGEST = 4_000_000  # bytes of one array
@@ -85,18 +85,25 @@ def _array(data: bytes, key: str) -> Any:
     raise TableauError(f"{_RULE}. Received: {shown(key)} of {dtype}, shape {shape}.")
 
 
+def is_whole(array: Any) -> bool:
+    """Whether an array is a whole tableau: of two axes, with NaN left of the weights."""
+    if getattr(array, "ndim", 0) != 2 or not hasattr(array, "tolist"):
+        return False
+    rows = array.tolist()
+    heads = [row[0] for row in rows[len(rows[0]) - 1 :]] if rows and rows[0] else []
+    return len(heads) in (1, 2) and all(isinstance(x, float) and x != x for x in heads)
+
+
 def whole_tableau(array: Any) -> dict[str, Any]:
     """A tableau in one array, with NaN left of the weights."""
-    rows = array.tolist()
-    stages = len(rows[0]) - 1 if array.ndim == 2 and rows else 0
-    heads = [row[0] for row in rows[stages:]] if stages > 0 else []
-    if len(heads) not in (1, 2) or not all(x != x for x in heads):
+    if not is_whole(array):
         raise TableauError(
             "One array is a tableau if it has the rows c_i, a_i1, ..., a_is of each stage, then "
             "NaN, b_1, ..., b_s, and perhaps NaN and b_hat; otherwise there are several, (A, b) "
             f"or np.savez(path, A=A, b=b). Received: shape {array.shape}."
         )
-    weights = [row[1:] for row in rows[stages:]]
-    data = {"A": [row[1:] for row in rows[:stages]], "b": weights[0]}
-    data["c"] = [row[0] for row in rows[:stages]]
-    return {**data, "b_hat": weights[1]} if len(weights) == 2 else data
+    nodes, *columns = zip(*array.tolist(), strict=True)
+    stages = len(columns)
+    rows = list(zip(*columns, strict=True))
+    data = {"A": rows[:stages], "b": rows[stages], "c": nodes[:stages]}
+    return data if len(rows) == stages + 1 else {**data, "b_hat": rows[stages + 1]}
