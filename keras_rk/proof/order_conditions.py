@@ -37,6 +37,7 @@ LARGEST_SHARE = 1e-3
 _EPS = 2.0**-52
 _LEADING_BITS = 512
 _FLOAT_BITS = 1200
+_TINIEST = math.ulp(0.0)  # the size of what is not zero, but would be as a float
 ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
 DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
 DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
@@ -153,7 +154,7 @@ class Residuals:
         for k, ((midpoint, error),) in enclosed.scaled(order, embedded):
             midpoint = densities[k] * midpoint - one
             if abs(midpoint) >> DECISIVE_BITS > densities[k] * error:
-                yield k, _quotient(midpoint, densities[k] * one)
+                yield k, max(_quotient(midpoint, densities[k] * one), _TINIEST)
             else:
                 yield k, self._size(*self._exactly(order, k, embedded))
 
@@ -198,10 +199,11 @@ class Residuals:
             return 0.0
         try:
             if len(scaled) == 1 and not self._is_symbolic:
-                return _quotient(scaled[0], scale)
+                return max(_quotient(scaled[0], scale), _TINIEST)
             if not self._is_symbolic:
                 scaled, scale = _leading(scaled, scale)
-            return abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
+            size = abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
+            return max(size, _TINIEST)
         except (TypeError, OverflowError):  # symbols, or beyond float64
             return math.inf
 
