@@ -17,6 +17,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
 
 from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.butcher.files import parse
@@ -64,7 +67,7 @@ TOKENS = (
 OPTIONS = (
     *"check list show - rk4 heun3 ono10 --json --latex --order 4 --max-order 20".split(),
     *"--tolerance 1e-3 nan --no-row-sums --format csv html c julia --version --help".split(),
-    *"-1 ../x . mine.json".split(),
+    *"-1 ../x no/where mine.json".split(),
     "",
     "\0",
     "é" * 300,
@@ -128,20 +131,43 @@ def mutated(text: str, texts: list[str], chance: random.Random) -> str:
     return text
 
 
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """The bytes of a file after a few accidents."""
+    found = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 5))):
+        i = chance.randrange(len(found) + 1)
+        j = min(len(found), i + chance.choice((0, 1, 4, 100)))
+        fresh = chance.randbytes(chance.choice((0, j - i, 1))) or b"9" * chance.choice((1, 9))
+        found[i:j] = fresh if chance.random() < 0.8 else b""
+    return bytes(found)
+
+
+def arrays() -> list[bytes]:
+    """Files of NumPy: several arrays, texts, a whole tableau in one array."""
+    method = tableaux.get("fehlberg45").to_numpy()
+    files = [io.BytesIO() for _ in range(3)]
+    np.savez(files[0], A=method.A, b=method.b, b_hat=method.b_hat, name=np.array("x"))
+    np.savez_compressed(files[1], A=np.array([["0", "0"], ["1/2", "0"]]), b=np.array(["0", "1"]))
+    np.save(files[2], np.array([[0, 0, 0], [1, 1, 0], [np.nan, 0.5, 0.5]]))
+    return [file.getvalue() for file in files]
+
+
 def garbage(chance: random.Random) -> str:
     return "".join(chance.choice(TOKENS) for _ in range(chance.choice((1, 3, 10, 40))))
 
 
-def inputs(seed: int, first: int) -> Iterator[tuple[int, str, str, list[str]]]:
-    """Number, kind, text, and the arguments of a command."""
-    texts = corpus()
-    kinds = [*ENDINGS, "text", "command"]
+def inputs(seed: int, first: int) -> Iterator[tuple[int, str, Any, list[str]]]:
+    """Number, kind, text or bytes, and the arguments of a command."""
+    texts, files = corpus(), arrays()
+    kinds = [*ENDINGS, "text", "command", "numpy"]
     number = first
     while True:
         chance = random.Random(f"{seed}/{number}")
         kind = kinds[number % len(kinds)]
-        own = texts["text" if kind == "command" or chance.random() < 0.2 else kind]
-        if chance.random() < 0.1:
+        own = texts["text" if kind not in texts or chance.random() < 0.2 else kind]
+        if kind == "numpy":
+            text = damaged(chance.choice(files), chance)
+        elif chance.random() < 0.1:
             text = garbage(chance)
         else:
             text = mutated(chance.choice(own), texts["text"], chance)
@@ -152,7 +178,7 @@ def inputs(seed: int, first: int) -> Iterator[tuple[int, str, str, list[str]]]:
         number += 1
 
 
-def read(kind: str, text: str) -> str:
+def read(kind: str, text: str | bytes) -> str:
     """What became of a text: "refused" or "accepted"; other errors pass."""
     try:
         tableau = parse(text, "a" + ENDINGS.get(kind, ""), Tableau.from_dict)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from fractions import Fraction
@@ -616,3 +617,43 @@ def test_show_has_kept_its_flags(flag, capsys):
     assert capsys.readouterr().out == kept
     with pytest.raises(SystemExit):
         main(["show", "rk4", "--latex", "--json"])
+
+
+MANY = 900_000  # characters, just below the largest file
+LONG = {
+    "commas": "0" + "," * MANY + "\nb,1",
+    "rows": "0,\n" * (MANY // 3) + "b,1",
+    "quotes": '0,"' + '""' * (MANY // 2),
+    "cells": r"\begin{array}{c|c} 0 " + "&" * MANY + r"\\ \hline & 1 \end{array}",
+    "lines": r"\begin{array}{c|c} 0 " + r"\\" * (MANY // 2) + r"\hline & 1 \end{array}",
+    "beginnings": r"\begin{array}" * (MANY // 13),
+    "matrices": r"A = \begin{pmatrix}" * (MANY // 19),
+    "hats": r"\frac \hat" + " " * MANY,
+    "braces": r"\begin{array}" + "{" * MANY,
+    "percents": r"\begin{array}" + "%" * MANY,
+    "dashes": "0 | 1\n" + "-" * MANY + "x",
+    "bars": "-+" + "|" * MANY + "x",
+    "brackets": "A: " + "[" * MANY,
+    "items": "A:\n" + "- " * (MANY // 2),
+    "list": "A: [" + "1, " * (MANY // 3) + "]\nb: [1]",
+    "open quotes": "A: [" + "'\"\\" * (MANY // 3) + " #",
+    "comments": "#\n" * (MANY // 2) + "x",
+    "keys": "a: 1\n" + "".join(f"k{i}: 1\n" for i in range(MANY // 12)),
+    "spaces": " " * MANY + "x",
+    "line ends": "\n" * MANY + "x",
+    "tabulators": "\t" * MANY,
+    "headers": "[" + "a." * (MANY // 2) + "]\nA=1",
+    "signs": r"\begin{array}{c|c} 0 & " + "-" * 9_000 + r"1 \\ \hline & 1 \end{array}",
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_long_texts_are_done_with_at_once(text):
+    start = time.process_time()
+    try:
+        message = f"Received: {Tableau.from_text(text).stages} stages"
+    except TableauError as error:
+        message = str(error)
+    assert time.process_time() - start < 2  # quadratic ones take hours
+    assert "Received" in message
+    assert len(message) < 1000

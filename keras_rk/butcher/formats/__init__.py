@@ -45,7 +45,7 @@ ENDINGS = {
     ".tsv": _CSV,
 }
 
-_SKIPPED = r"\A(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*"  # blank lines and comments
+_SKIPPED = r"\A(?:[ \t]*+(?:#[^\n]*+)?\n)*+[ \t]*+"  # blank lines and comments
 _HEADER = r"\[{1,2}[ \t]*[A-Za-z_][\w.\- ]*\]{1,2}[ \t]*(?:#[^\n]*)?(?:\n|\Z)"
 _RULE = r"(?=[^\n]*[-─])[-+|│┼─=_ \t]*$"  # the line above the weights in a drawing
 _LOOKS = (  # the first that fits; a text that fits none is a drawing, whose error shows one

@@ -8,9 +8,10 @@
     claimed_order,3
 
 The first cell of the row of weights is `b` or empty, that of embedded weights `b_hat` or empty.
-Rows that begin with another key of `Tableau.from_dict` are optional, and so is a first row of
-headings that begins with `c`. Cells that are empty or missing to the right are zero in A.
-Semicolons and tabulators serve as well as commas, and beside them 0,5 is a half.
+Rows that begin with another key of `Tableau.from_dict` are optional (`b_theta`: one for each
+stage), and so is a first row of headings that begins with `c`. Cells that are empty or missing to
+the right are zero in A. Semicolons and tabulators serve as well as commas, and beside them 0,5 is
+a half.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _RULE = (
     "A tableau in CSV has a row c,a,a,... for each stage, then a row of weights that begins with b "
     "or an empty cell, and perhaps one that begins with b_hat"
 )
+_MOST_ROWS = 2000  # beside the stages there are empty ones, and those of b_theta
 _DELIMITERS = ",;\t"
 _DECIMAL_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
@@ -42,6 +44,7 @@ def read_csv(text: str) -> dict[str, Any]:
     nodes: list[str] = []
     A: list[list[str]] = []
     weights: list[list[str]] = []
+    extension: list[list[str]] = []
     delimiter, rows = _rows(text)
     for number, row in enumerate(rows, start=1):
         key = row[0].strip().lower()
@@ -49,6 +52,8 @@ def read_csv(text: str) -> dict[str, Any]:
             if key in labels or any(row[2:]):
                 _refuse(f"row {number}, {shown(row)}")
             labels[key] = _label(key, row[1] if len(row) > 1 else "")
+        elif key == "b_theta":
+            extension.append(_trimmed(_coefficients(row[1:], delimiter)))
         elif key in _WEIGHTS:
             if len(weights) not in _WEIGHTS[key]:
                 _refuse(f"weights after {len(weights)} other rows of them, {shown(row)}")
@@ -59,10 +64,10 @@ def read_csv(text: str) -> dict[str, Any]:
             _refuse(f"row {number} below the weights, {shown(row)}")
         else:
             head, *cells = _coefficients(row, delimiter)
-            while cells and not cells[-1]:
-                cells.pop()
             nodes.append(head)
-            A.append(cells)
+            A.append(_trimmed(cells))
+    if extension:
+        labels["b_theta"] = extension
     return _tableau(nodes, A, weights, labels)
 
 
@@ -74,12 +79,20 @@ def _rows(text: str) -> tuple[str, list[list[str]]]:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise TableauError(f"{_RULE}. Received: {error}.") from None
+    if len(rows) > _MOST_ROWS:
+        _refuse(f"{len(rows)} rows")
     return delimiter, [row for row in rows if any(map(str.strip, row))]
 
 
 def _coefficients(row: list[str], delimiter: str) -> list[str]:
     cells = [cell.strip() for cell in row]
     return cells if delimiter == "," else [_DECIMAL_COMMA.sub(".", cell) for cell in cells]
+
+
+def _trimmed(cells: list[str]) -> list[str]:
+    """Without the empty cells to the right; others are zeros."""
+    last = max((i for i, cell in enumerate(cells) if cell), default=-1)
+    return [cell or "0" for cell in cells[: last + 1]]
 
 
 def _label(key: str, text: str) -> Any:
@@ -122,6 +135,8 @@ def write_csv(data: Mapping[str, Any], nodes: list[str]) -> str:
     for key in ("b", "b_hat"):
         if key in data:
             writer.writerow([key, *data[key]])
+    for row in data.get("b_theta", ()):
+        writer.writerow(["b_theta", *row])
     for key in _LABELS:
         if key in data:
             value = data[key]

@@ -122,9 +122,8 @@ def _cells(row: str) -> list[str]:
 
 
 def _trimmed(cells: list[str]) -> list[str]:
-    while cells and not cells[-1]:
-        cells = cells[:-1]
-    return cells
+    last = max((i for i, cell in enumerate(cells) if cell), default=-1)
+    return cells[: last + 1]
 
 
 def _numbers(cells: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from keras_rk.errors import TableauError
 
 __all__ = ["COEFFICIENTS", "QUOTES", "Numeral", "plain_outside_coefficients", "refuse_constant"]
 
-COEFFICIENTS = ("A", "b", "c", "b_hat", "alpha", "beta", "A_2N", "B_2N")
+COEFFICIENTS = ("A", "b", "c", "b_hat", "b_theta", "alpha", "beta", "A_2N", "B_2N")
 QUOTES = 'with quotes around fractions and roots: "2/3", "sqrt(2)/2"'
 
 

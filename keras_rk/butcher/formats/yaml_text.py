@@ -88,7 +88,7 @@ def _value(lines: list[tuple[int, str]], depth: int) -> Any:
     """What stands in these lines: a list in either form, a text, a number, or nothing."""
     if lines and _item(lines[0][1]) is not None:
         return _block(lines, depth)
-    text = " ".join(content for _, content in lines)
+    text = " ".join(content for _, content in lines).rstrip()
     if text[:1] in _FLOW:
         return _flow(text)
     if text[:1] in _OTHER_YAML:
@@ -123,10 +123,10 @@ def _flow(text: str) -> Any:
     stack: list[list[Any]] = [[]]
     needs_comma = False
     position = 0
-    while text[position:].strip():
+    while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            _refuse(shown(text[position:].strip()))
+            _refuse(shown(text[position:]))
         position = match.end()
         mark = match["mark"]
         if mark == "," and needs_comma and len(stack) > 1:
