@@ -54,7 +54,9 @@ def read_numpy(data: bytes) -> dict[str, Any]:
     except TableauError:
         raise
     except Exception as error:  # what a damaged archive may raise is not written down
-        raise TableauError(f"{_RULE}. Received: {error} ({type(error).__name__}).") from None
+        raise TableauError(
+            f"{_RULE}. Received: {type(error).__name__}, {shown(str(error))}."
+        ) from None
     return {key: _value(key, array) for key, array in found.items()}
 
 
@@ -81,7 +83,9 @@ def _array(data: bytes, key: str) -> Any:
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # what a damaged header may raise is not written down
-        raise TableauError(f"{_RULE}. Received: {error} ({type(error).__name__}).") from None
+        raise TableauError(
+            f"{_RULE}. Received: {type(error).__name__}, {shown(str(error))}."
+        ) from None
     raise TableauError(f"{_RULE}. Received: {shown(key)} of {dtype}, shape {shape}.")
 
 
