@@ -205,6 +205,13 @@ def test_stand_ins_with_the_attributes_that_are_documented(method, tableau):
     assert as_tableau(method) == tableau
 
 
+def test_whatever_carries_a_tableau_gives_it():
+    report = check("rk4")
+    assert as_tableau(report) is report.tableau is tableaux.get("rk4")
+    arrays = DP54.to_numpy()
+    assert as_tableau(arrays) == Tableau(arrays.A, arrays.b, arrays.c, b_hat=arrays.b_hat)
+
+
 def test_names_and_claims_come_along():
     tableau = as_tableau(SciPyPair)
     assert (tableau.name, tableau.claimed_order, tableau.claimed_embedded_order) == (

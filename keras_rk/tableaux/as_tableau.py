@@ -36,6 +36,9 @@ def as_tableau(tableau: Any) -> Tableau:
         return Tableau.from_file(tableau)
     if isinstance(tableau, Mapping):
         return Tableau.from_dict(tableau)
+    inner = foreign.attribute(tableau, "tableau")
+    if isinstance(inner, Tableau):  # of a layer, a report
+        return inner
     found = foreign.coefficients(tableau)
     if found is not None:
         return Tableau.from_dict(found)

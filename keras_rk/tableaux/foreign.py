@@ -15,7 +15,7 @@ from typing import Any
 
 from keras_rk.errors import TableauError, shown
 
-__all__ = ["coefficients"]
+__all__ = ["attribute", "coefficients"]
 
 _ABSENT = object()
 
@@ -26,7 +26,7 @@ def coefficients(method: Any) -> dict[str, Any] | None:
     Raises:
         TableauError: for methods that no single tableau describes.
     """
-    inner = _of(method, "tableau")
+    inner = attribute(method, "tableau")
     for candidate in (method, inner):
         if candidate is _ABSENT or candidate is None:
             continue
@@ -37,7 +37,7 @@ def coefficients(method: Any) -> dict[str, Any] | None:
     return None
 
 
-def _of(thing: Any, name: str) -> Any:
+def attribute(thing: Any, name: str) -> Any:
     """An attribute, whatever may go wrong when it is asked for."""
     try:
         return getattr(thing, name, _ABSENT)
@@ -46,7 +46,7 @@ def _of(thing: Any, name: str) -> Any:
 
 
 def _has(thing: Any, *names: str) -> bool:
-    return all(_of(thing, name) is not _ABSENT for name in names)
+    return all(attribute(thing, name) is not _ABSENT for name in names)
 
 
 def _listed(values: Any) -> list[Any]:
@@ -73,8 +73,8 @@ def _from_scipy(method: Any) -> dict[str, Any] | None:
     """Its error estimate may use f at the step's result, one more stage."""
     if not _has(method, "A", "B", "C", "n_stages"):
         return None
-    A, b, c = ([*_listed(_of(method, key))] for key in "ABC")
-    error = _of(method, "E5") if _has(method, "E5") else _of(method, "E")
+    A, b, c = ([*_listed(attribute(method, key))] for key in "ABC")
+    error = attribute(method, "E5") if _has(method, "E5") else attribute(method, "E")
     data = {"A": [_listed(row) for row in A], "b": b, "c": c}
     if error is _ABSENT or error is NotImplemented or error is None:
         return data
@@ -98,24 +98,28 @@ def _from_diffrax(method: Any) -> dict[str, Any] | None:
         )
     if not _has(method, "a_lower", "b_sol", "c"):
         return None
-    lower = [[], *map(_listed, _listed(_of(method, "a_lower")))]
-    diagonal = _of(method, "a_diagonal")
+    lower = [[], *map(_listed, _listed(attribute(method, "a_lower")))]
+    diagonal = attribute(method, "a_diagonal")
     if diagonal is not _ABSENT and diagonal is not None:
         lower = [[*row, x] for row, x in zip(lower, _listed(diagonal), strict=False)]
-    first = _of(method, "c1")
-    b, error = _listed(_of(method, "b_sol")), _of(method, "b_error")
-    data = {"A": lower, "b": b, "c": [0 if first is _ABSENT else first, *_listed(_of(method, "c"))]}
+    first = attribute(method, "c1")
+    b, error = _listed(attribute(method, "b_sol")), attribute(method, "b_error")
+    data = {
+        "A": lower,
+        "b": b,
+        "c": [0 if first is _ABSENT else first, *_listed(attribute(method, "c"))],
+    }
     return data if error is _ABSENT else {**data, "b_hat": _combined(b, error, -1)}
 
 
 def _from_torchdiffeq(method: Any) -> dict[str, Any] | None:
     if not _has(method, "alpha", "beta", "c_sol"):
         return None
-    b, error = _listed(_of(method, "c_sol")), _of(method, "c_error")
+    b, error = _listed(attribute(method, "c_sol")), attribute(method, "c_error")
     data = {
-        "A": [[], *map(_listed, _listed(_of(method, "beta")))],
+        "A": [[], *map(_listed, _listed(attribute(method, "beta")))],
         "b": b,
-        "c": [0, *_listed(_of(method, "alpha"))],
+        "c": [0, *_listed(attribute(method, "alpha"))],
     }
     return data if error is _ABSENT else {**data, "b_hat": _combined(b, error, -1)}
 
@@ -123,9 +127,9 @@ def _from_torchdiffeq(method: Any) -> dict[str, Any] | None:
 def _from_attributes(method: Any) -> dict[str, Any] | None:
     for matrix in ("A", "a"):
         if _has(method, matrix, "b"):
-            data = {"A": _of(method, matrix), "b": _of(method, "b")}
+            data = {"A": attribute(method, matrix), "b": attribute(method, "b")}
             for key, name in (("c", "c"), ("b_hat", "b_hat"), ("b_hat", "bhat")):
-                value = _of(method, name)
+                value = attribute(method, name)
                 if value is not _ABSENT and value is not None and not callable(value):
                     data[key] = value
             return data
@@ -139,14 +143,18 @@ def _labels(method: Any, data: dict[str, Any]) -> dict[str, Any]:
     """A name where there is one, and the orders that SciPy and torchdiffeq claim as numbers."""
     found: dict[str, Any] = {}
     kind = method if isinstance(method, type) else type(method)
-    for name in (_of(method, "shortname"), _of(method, "name"), _of(kind, "__name__")):
+    for name in (
+        attribute(method, "shortname"),
+        attribute(method, "name"),
+        attribute(kind, "__name__"),
+    ):
         if isinstance(name, str) and name.isprintable() and 0 < len(name) < 100:
             found["name"] = name
             break
-    order = _of(method, "order")
+    order = attribute(method, "order")
     if isinstance(order, int) and not isinstance(order, bool) and order > 0:
         found["claimed_order"] = order
-    embedded = _of(method, "error_estimator_order")
+    embedded = attribute(method, "error_estimator_order")
     if isinstance(embedded, int) and "b_hat" in data and not _has(method, "E5"):
         found["claimed_embedded_order"] = embedded
     return found
