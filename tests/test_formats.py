@@ -85,6 +85,16 @@ def test_latex_as_it_is_printed():
         NESTED.to_latex(fractions="nicefrac")
 
 
+@pytest.mark.parametrize("fractions", ["frac", "dfrac", "/"])
+@pytest.mark.parametrize("name", ["cooper_verner8", "nested"])
+def test_every_entry_is_mathematics_to_others(name, fractions):
+    parser = pytest.importorskip("matplotlib.mathtext").MathTextParser("path")
+    text = EVERY[name]().to_latex(fractions=fractions, labels=True)
+    entries = {x.strip() for x in re.split(r"&|\\\\|\n", text) if x.strip()}
+    for entry in entries - {text.splitlines()[0], r"\hline", r"\end{array}"}:
+        parser.parse(f"${entry}$")
+
+
 LATEX = {
     "as in text-books": (
         r"""
