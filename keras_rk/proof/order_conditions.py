@@ -45,6 +45,7 @@ LARGEST_SHARE = 1e-3
 EPS = 2.0**-52
 _LEADING_BITS = 512
 TINIEST = math.ulp(0.0)  # stands for what is not zero, though its float would be
+_FLOAT_BITS = 1200
 ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
 DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
 DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
@@ -177,7 +178,7 @@ class Residuals:
         for k, ((midpoint, error),) in enclosed.scaled(order, embedded):
             midpoint = densities[k] * midpoint - one
             if abs(midpoint) >> DECISIVE_BITS > densities[k] * error:
-                yield k, _quotient(midpoint, densities[k] * one)
+                yield k, max(_quotient(midpoint, densities[k] * one), TINIEST)
             else:
                 yield k, self._size(*self._exactly(order, k, embedded))
 
@@ -222,8 +223,11 @@ class Residuals:
             return 0.0
         try:
             if len(scaled) == 1 and not self._is_symbolic:
-                return _quotient(scaled[0], scale)
-            return abs(float(self._form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
+                return max(_quotient(scaled[0], scale), TINIEST)
+            if not self._is_symbolic:
+                scaled, scale = _leading(scaled, scale)
+            size = abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
+            return max(size, TINIEST)
         except (TypeError, OverflowError):  # symbols, or beyond float64
             return math.inf
 
@@ -300,6 +304,12 @@ def check_tolerance(tolerance: Any) -> None:
             "`tolerance` must be a number in [0, 1) or None. "
             f"Received: tolerance={shown(tolerance)}."
         )
+
+
+def _leading(scaled: list[Any], scale: Any) -> tuple[list[Any], Any]:
+    """Both without the bits of which a float sees nothing: they change less than 2**-1100."""
+    excess = max(scale.bit_length() - _FLOAT_BITS, 0)
+    return [x >> excess for x in scaled], scale >> excess
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:

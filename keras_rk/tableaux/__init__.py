@@ -33,6 +33,7 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     storage,
     strong_stability,
 )
+from keras_rk.tableaux.other_forms import from_low_storage, from_shu_osher
 from keras_rk.tableaux.registry import aliases, described, get, names
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ __all__ = [
     "extrapolated_euler",
     "extrapolated_midpoint",
     "fourth_order",
+    "from_low_storage",
+    "from_shu_osher",
     "gauss",
     "get",
     "hermite",
