@@ -16,13 +16,14 @@ from wrapt import register_post_import_hook
 if TYPE_CHECKING:
     from keras_rk import diagnostics, layers, tableaux
     from keras_rk.analysis import stability
+    from keras_rk.analysis.checking import check
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
-    from keras_rk.proof.checker import CheckReport, check
+    from keras_rk.proof.checker import CheckReport
 
 __version__ = "0.1.0"
 
@@ -49,7 +50,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "RKMonitor": "models.monitor",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
-    "check": "proof.checker",
+    "check": "analysis.checking",
     "recalibrate": "models.recalibration",
     "with_method": "models.method_replacement",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
@@ -10,9 +12,10 @@ from keras_rk.errors import TableauError
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
-__all__ = ["CheckReport", "Failure", "Order"]
+__all__ = ["CheckReport", "Failure", "Order", "Suggestion"]
 
 MOST_CONDITIONS = 5
+MOST_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,23 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What would mend a tableau that failed its check.
+
+    Attributes:
+        tableau: the mended one, which passes the same check.
+        text: the change and what it brings, in words.
+    """
+
+    tableau: Tableau
+    text: str
+
+
+Prove = Callable[[Tableau], "CheckReport"]
+Mend = Callable[["CheckReport", Prove], tuple[Suggestion, ...]]
+
+
+@dataclass(frozen=True)
 class CheckReport:
     """What `check` found. It is true in a boolean context if all that was asked for holds.
 
@@ -91,6 +111,19 @@ class CheckReport:
     failures: tuple[Failure, ...]
     evidence: tuple[Order, ...]
     remarks: tuple[str, ...] = ()
+    prove: Prove | None = field(default=None, compare=False, repr=False)
+    mend: Mend | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What would mend the tableau, where that can be told, the likeliest first.
+
+        Each was proved with the same check. They are looked for when they are first asked for,
+        which takes two seconds at most, and there are none where nothing failed.
+        """
+        if self or self.mend is None or self.prove is None:
+            return ()
+        return self.mend(self, self.prove)
 
     @property
     def order_is_lower_bound(self) -> bool:
@@ -105,7 +138,9 @@ class CheckReport:
             raise TableauError("\n".join([f"{_title(self.tableau)}:", *_failure_lines(self)]))
 
     def __str__(self) -> str:
-        return "\n".join([_title(self.tableau), *_summary(self), *_failure_lines(self)])
+        lines = [_title(self.tableau), *_summary(self), *_failure_lines(self)]
+        mends = self.suggestions[:MOST_SUGGESTIONS]
+        return "\n".join([*lines, *(f"  suggestion   {mend.text}" for mend in mends)])
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON.

@@ -1,0 +1,123 @@
+"""One coefficient that is wrong, or two in a row whose sum is right: solved for, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from keras_rk.analysis.repair.candidates import Candidate, Clock, Place, changed, value_at
+from keras_rk.analysis.repair.fault import Fault
+from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
+from keras_rk.analysis.repair.unknowns import nearby_fraction, roots_along
+from keras_rk.analysis.repair.values import exact_root, rounded_values
+from keras_rk.numbers.coefficients import Coefficient
+from keras_rk.numbers.square_roots import Surd
+
+__all__ = ["Line", "along", "balanced_pairs", "places", "single_entries"]
+
+Line = dict[Place, int]  # the places that change, each by a multiple of the unknown
+
+
+def places(fault: Fault) -> Iterator[Place]:
+    """Weights first, then the entries of A: their conditions are the simplest."""
+    stages = fault.tableau.stages
+    for field in ("b", "b_hat")[: len(fault.wishes)]:
+        yield from ((field, 0, i) for i in range(stages))
+    yield from (("A", i, j) for i in range(stages) for j in range(i))
+
+
+def single_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+    """One coefficient, with each value that makes the conditions hold."""
+    for place in places(fault):
+        if clock.is_over():
+            return
+        yield from along(fault, {place: 1})
+
+
+def balanced_pairs(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+    """Two coefficients of one row, whose sum stays."""
+    stages = fault.tableau.stages
+    rows = [("b", 0, stages), ("b_hat", 0, stages)][: len(fault.wishes)]
+    rows += [("A", i, i) for i in range(stages)]
+    for field, i, length in rows:
+        for j in range(length):
+            for k in range(j):
+                if clock.is_over():
+                    return
+                line = {(field, i, k): 1, (field, i, j): -1}
+                yield from along(fault, line, extra=1.0)
+
+
+def along(
+    fault: Fault,
+    line: Line,
+    extra: float = 0.0,
+    known: dict[Place, Coefficient] | None = None,
+) -> Iterator[Candidate]:
+    """Every candidate on a line of tableaux.
+
+    Args:
+        extra: see `changed`.
+        known: values of other places, which change as well.
+    """
+    form, tableau = fault.form, fault.tableau
+    known = known or {}
+    slopes: dict[int, Row] = {}
+    for place, factor in line.items():
+        slopes.setdefault(row_number(fault, place), []).append((place[2], factor << form.bits))
+    for tolerance in fault.tolerances():
+        found = False
+        for z in roots_along(form, slopes, tolerance, replaced(fault, known)):
+            for step in _steps(fault, line, known, slopes, z, tolerance):
+                found = True
+                values = {
+                    place: known.get(place, value_at(tableau, place)) + factor * step
+                    for place, factor in line.items()
+                }
+                yield changed(tableau, {**known, **values}, extra)
+        if found:
+            return
+
+
+def row_number(fault: Fault, place: Place) -> int:
+    field, i, _ = place
+    stages = fault.tableau.stages
+    return {"A": i, "b": stages, "b_hat": stages + 1}[field]
+
+
+def replaced(fault: Fault, values: dict[Place, Coefficient]) -> dict[int, Row]:
+    """The rows of the tableau in which some places have these values."""
+    rows: dict[int, dict[int, int]] = {}
+    for place, value in values.items():
+        number = row_number(fault, place)
+        row = rows.setdefault(number, dict(fault.form.rows[number]))
+        row[place[2]] = to_fixed(value, fault.form.bits)
+    return {number: sorted(row.items()) for number, row in rows.items()}
+
+
+def _steps(
+    fault: Fault,
+    line: Line,
+    known: dict[Place, Coefficient],
+    slopes: dict[int, Row],
+    z: int,
+    tolerance: int,
+) -> Iterator[Coefficient]:
+    """Exact values that the root may stand for."""
+    form: FixedPoint = fault.form
+    is_tight = tolerance == fault.tolerances()[0]
+    if is_tight and (step := nearby_fraction(z, form.bits)) is not None:
+        yield step
+    elif is_tight and any(isinstance(x, Surd) for row in _rows(fault) for x in row):
+        if (root := exact_root(fault, line, known, replaced(fault, known), slopes)) is not None:
+            yield root
+    elif not is_tight and len(line) == 1:
+        ((place, _),) = line.items()
+        old = known.get(place, value_at(fault.tableau, place))
+        if isinstance(old, Fraction):
+            for value in rounded_values(fault, old, old + Fraction(z, 1 << form.bits)):
+                yield value - old
+
+
+def _rows(fault: Fault) -> Iterator[tuple[Coefficient, ...]]:
+    yield from (*fault.tableau.exact_A, *fault.tableau.exact_weights)

@@ -1,0 +1,96 @@
+"""What a failed check says of a tableau, in the form in which changes are searched for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from keras_rk.analysis.repair.fixed_point import FixedPoint
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.numbers.coefficients import looks_like_float
+from keras_rk.numbers.square_roots import Surd
+from keras_rk.proof.digits import rounding_unit
+from keras_rk.proof.failures import deviations_of_rows
+from keras_rk.proof.report import CheckReport
+
+__all__ = ["Fault"]
+
+_GUARD = 288  # binary places beyond those of the coefficients
+_MOST_BITS = 2400
+_TIGHT = 64  # of the places, those that rounding may spoil
+_LOOSE = 1e-9  # what rounding to float64 may leave of a condition
+_TREES = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766, 12486, 32973)  # of order 1, 2, ...
+_SCREENED = 5  # conditions of higher orders are looked at only where lower ones say nothing
+
+
+class Fault:
+    """A tableau that failed, and what is known of the failure.
+
+    Attributes:
+        tableau: as it came.
+        prove: does the same check to another tableau.
+        wishes: the orders that b and b_hat should have, 1 where none is wished for.
+        is_open: whether no order is wished for: then the highest one is looked for.
+        rows_off: the stages whose node is not the row sum, if that counts.
+    """
+
+    def __init__(self, report: CheckReport, prove: Callable[[Tableau], CheckReport]) -> None:
+        self.tableau = report.tableau
+        self.report = report
+        self.prove = prove
+        wish = max(report.requested_order or 0, report.claimed_order or 0)
+        self.is_open = not wish and not report.claimed_embedded_order
+        self.wishes = [max(wish, 1)]
+        if self.tableau.exact_b_hat is not None:
+            self.wishes.append(max(report.claimed_embedded_order or 0, 1))
+        counts = any(failure.rule == "row_sums" for failure in report.failures)
+        deviations = deviations_of_rows(self.tableau, None) if counts else []
+        self.rows_off = [d.stage for d in deviations if d.verdict == "failed"]
+
+    @cached_property
+    def is_rounded(self) -> bool:
+        """Whether conditions may hold up to rounding only: there are floats or long decimals."""
+        return self.tableau.has_floats or any(
+            looks_like_float(x) or rounding_unit(x)
+            for row in (*self.tableau.exact_A, *self.tableau.exact_weights)
+            for x in row
+        )
+
+    @cached_property
+    def form(self) -> FixedPoint:
+        return FixedPoint(self.tableau, self.wishes, self._highest, self._bits)
+
+    def tolerances(self) -> list[int]:
+        """What counts as zero: strictly first, then up to rounding."""
+        tight = 1 << _TIGHT
+        return [tight, int(_LOOSE * 2.0**60) << (self._bits - 60)] if self.is_rounded else [tight]
+
+    @property
+    def proof_seconds(self) -> float:
+        """About how long a proof takes that goes up to the orders wished for."""
+        entries = sum(bool(x) for row in self.tableau.exact_A for x in row)
+        trees = sum(_TREES[: max(self.wishes)]) * 2 ** max(max(self.wishes) - len(_TREES), 0)
+        return 1e-6 * entries * trees * (1 + self._longest / 500)
+
+    @property
+    def _highest(self) -> int:
+        """The order up to which conditions are looked at before a proof is tried."""
+        orders = [self.report.order, self.report.embedded_order or 0]
+        failing = [n + 1 for n, wish in zip(orders, self.wishes, strict=False) if n < wish]
+        return max([_SCREENED, *failing])
+
+    @property
+    def _bits(self) -> int:
+        return min(_GUARD + 3 * self._longest, _MOST_BITS)
+
+    @cached_property
+    def _longest(self) -> int:
+        """The bits of the longest denominator."""
+        rows = (*self.tableau.exact_A, *self.tableau.exact_weights)
+        parts = [
+            part
+            for row in rows
+            for x in row
+            for part in (x.coordinates if isinstance(x, Surd) else (x,))
+        ]
+        return max(part.denominator.bit_length() for part in parts)

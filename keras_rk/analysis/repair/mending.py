@@ -1,0 +1,96 @@
+"""Suggestions: changes that mend a tableau, each proved, the likeliest first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from keras_rk.analysis.repair.arrangements import rearrangements
+from keras_rk.analysis.repair.candidates import Candidate, Clock
+from keras_rk.analysis.repair.decimals import recovered_fractions
+from keras_rk.analysis.repair.denominators import forgotten_denominators
+from keras_rk.analysis.repair.entries import single_entries
+from keras_rk.analysis.repair.fault import Fault
+from keras_rk.analysis.repair.pairs import two_coefficients
+from keras_rk.analysis.repair.rows import rows_beside_nodes
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.proof.report import CheckReport, Suggestion
+
+__all__ = ["suggestions"]
+
+SECONDS = 1.6  # for all; a proof that has begun is not broken off
+_SEARCH = 1.0  # of them, for what is worth a proof
+_LONGEST_PROOF = 0.8
+_MOST = 8  # suggestions
+_FSAL = 0.6  # likelier by so much: a last row that is b was meant to be
+_Kind = Callable[[Fault, Clock], Iterator[Candidate]]
+_ONE_CHANGE: tuple[_Kind, ...] = (
+    rearrangements,
+    recovered_fractions,
+    rows_beside_nodes,
+    forgotten_denominators,
+    single_entries,
+)
+
+
+def suggestions(
+    report: CheckReport, prove: Callable[[Tableau], CheckReport]
+) -> tuple[Suggestion, ...]:
+    """What would mend the tableau of a report that failed.
+
+    Args:
+        report: what `check` found.
+        prove: does the same check to another tableau.
+    """
+    if report or report.tableau.is_symbolic:
+        return ()
+    fault = Fault(report, prove)
+    if fault.proof_seconds > _LONGEST_PROOF:
+        return ()
+    clock = Clock(SECONDS)
+    for kinds in (_ONE_CHANGE, (two_coefficients,)):
+        found = _proved(fault, _collected(fault, kinds), clock)
+        if found or not fault.tableau.is_explicit:
+            return tuple(found)
+    return ()
+
+
+def _collected(fault: Fault, kinds: Iterable[_Kind]) -> list[Candidate]:
+    """The candidates, each tableau once, by what their change costs."""
+    clock = Clock(_SEARCH)
+    best: dict[Tableau, Candidate] = {}
+    for kind in kinds:
+        for candidate in kind(fault, clock):
+            other = best.get(candidate.tableau)
+            if other is None or candidate.cost < other.cost:
+                best[candidate.tableau] = candidate
+    best.pop(fault.tableau, None)
+    return sorted(best.values(), key=lambda candidate: candidate.cost)
+
+
+def _proved(fault: Fault, candidates: Iterable[Candidate], clock: Clock) -> list[Suggestion]:
+    """Those that pass the same check, the highest orders first, and then the plainest change."""
+    found: list[tuple[tuple[float, ...], Suggestion]] = []
+    longest = 0.0
+    for candidate in candidates:
+        if len(found) == _MOST or clock.is_over(longest):
+            break
+        start = time.perf_counter()
+        report = fault.prove(candidate.tableau)
+        longest = max(longest, time.perf_counter() - start)
+        if report:
+            rank = (-report.order, -(report.embedded_order or 0), _likely(candidate))
+            text = f"{candidate.text}: {_holds(report)}"
+            found.append((rank, Suggestion(candidate.tableau, text)))
+    return [suggestion for _, suggestion in sorted(found, key=lambda pair: pair[0])]
+
+
+def _likely(candidate: Candidate) -> float:
+    return candidate.cost - (_FSAL if candidate.tableau.is_fsal else 0.0)
+
+
+def _holds(report: CheckReport) -> str:
+    order = f"order {report.order}"
+    if report.embedded_order is not None:
+        order += f"({report.embedded_order})"
+    return f"{order}, {'exactly' if report.verdict == 'exact' else 'up to rounding'}"
