@@ -8,26 +8,30 @@ from itertools import combinations
 
 from keras_rk.analysis.repair.candidates import Candidate, Clock, rebuilt
 from keras_rk.analysis.repair.fault import Fault
-from keras_rk.analysis.repair.fixed_point import to_fixed
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient
 
-__all__ = ["explicit_order", "rearrangements"]
+__all__ = ["exchanged_rows", "exchanged_weights", "explicit_order", "moved_entries", "reordered_stages"]
 
 _EXCHANGED, _PERMUTED, _ROWS, _SHIFTED, _ENTRIES = 1.0, 1.0, 1.1, 1.2, 1.3
 
 
-def rearrangements(fault: Fault, clock: Clock) -> Iterator[Candidate]:
-    """Everything of this kind, the quickest first."""
-    tableau = fault.tableau
+def exchanged_weights(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+    """b and b_hat."""
+    tableau, stages = fault.tableau, fault.tableau.stages
     if tableau.exact_b_hat is not None:
-        other = rebuilt(tableau, b=tableau.exact_b_hat, b_hat=tableau.exact_b)
-        yield Candidate(other, _EXCHANGED, "b and b_hat exchanged")
+        b, b_hat = tableau.exact_weights
+        if fault.holds({stages: b_hat, stages + 1: b}):
+            other = rebuilt(tableau, b=b_hat, b_hat=b)
+            yield Candidate(other, _EXCHANGED, "b and b_hat exchanged")
+
+
+def reordered_stages(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+    """A stage order that makes the method explicit."""
+    tableau = fault.tableau
     if not tableau.is_explicit and (order := explicit_order(tableau)):
         text = f"the stages in the order {', '.join(map(str, order))}, which makes A explicit"
         yield Candidate(_permuted(tableau, order), _PERMUTED, text)
-    yield from _exchanged_rows(fault, clock)
-    yield from _within_rows(fault, clock)
 
 
 def explicit_order(tableau: Tableau) -> list[int]:
@@ -59,7 +63,7 @@ def _permuted(tableau: Tableau, order: Sequence[int]) -> Tableau:
     )
 
 
-def _exchanged_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+def exchanged_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """Two rows of A, alone or with their nodes, and two nodes."""
     tableau = fault.tableau
     for i, k in combinations(range(tableau.stages), 2):
@@ -69,7 +73,7 @@ def _exchanged_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
         A[i], A[k] = A[k], A[i]
         c[i], c[k] = c[k], c[i]
         may = not any(A[i][i:]) and not any(A[k][k:])
-        if may and _holds(fault, {i: A[i], k: A[k]}):
+        if may and fault.holds({i: A[i], k: A[k]}):
             yield Candidate(rebuilt(tableau, A=A), _ROWS, f"rows {i} and {k} of A exchanged")
             if not tableau.has_row_sums:
                 text = f"rows {i} and {k} exchanged, with their nodes"
@@ -78,7 +82,7 @@ def _exchanged_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
             yield Candidate(rebuilt(tableau, c=c), _ROWS, f"c[{i}] and c[{k}] exchanged")
 
 
-def _within_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
+def moved_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """A zero missing or too many, so that what follows is one place off; two entries exchanged."""
     tableau = fault.tableau
     rows: list[tuple[int, str, Sequence[Coefficient]]] = [
@@ -91,7 +95,7 @@ def _within_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
         for other, cost, text in (*_shifted(row, length), *_with_exchange(row, length)):
             if clock.is_over():
                 return
-            if not any(other[length:]) and _holds(fault, {number: other}):
+            if not any(other[length:]) and fault.holds({number: other}):
                 yield Candidate(_with_row(tableau, number, other), cost, f"{what} {text}")
 
 
@@ -132,11 +136,3 @@ def _with_row(tableau: Tableau, number: int, row: Sequence[Coefficient]) -> Tabl
     A = [row if i == number else old for i, old in enumerate(tableau.exact_A)]
     return rebuilt(tableau, A=A)
 
-
-def _holds(fault: Fault, rows: dict[int, Sequence[Coefficient]]) -> bool:
-    form = fault.form
-    fixed = {
-        number: [(j, to_fixed(x, form.bits)) for j, x in enumerate(row) if x]
-        for number, row in rows.items()
-    }
-    return form.holds(fixed, fault.tolerances()[-1])

@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-from keras_rk.analysis.repair.candidates import Candidate, Clock, name_of, value_at
+from keras_rk.analysis.repair.candidates import Candidate, Clock, Place, changed, value_at
+from keras_rk.analysis.repair.entries import all_places, replaced
 from keras_rk.analysis.repair.fault import Fault
-from keras_rk.butcher.tableau import Tableau
-from keras_rk.proof.digits import brief
+from keras_rk.numbers.coefficients import Coefficient, looks_like_float, simplest
+from keras_rk.proof.digits import rounding_unit
 
 __all__ = ["recovered_fractions"]
 
-_TOLERANCES = tuple(f"1e-{exponent}" for exponent in range(12, 2, -1))
+_TOLERANCES = [Fraction(1, 10**exponent) for exponent in range(12, 2, -1)]
 _COST = 0.9
 _SHOWN = 3
 
 
 def recovered_fractions(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """All of them at once, with the smallest tolerance first."""
-    before = fault.tableau
-    for number, tolerance in enumerate(_TOLERANCES):
+    decimals = {
+        place: x
+        for place in all_places(fault.tableau)
+        if isinstance(x := value_at(fault.tableau, place), Fraction)
+        and (looks_like_float(x) or rounding_unit(x))
+    }
+    before: dict[Place, Coefficient] = {}
+    for number, tolerance in enumerate(_TOLERANCES if decimals else ()):
         if clock.is_over():
             return
-        better = fault.tableau.rationalize(tolerance)
-        if better != before:
-            cost = _COST + number / 100
-            yield Candidate(better, cost, _text(fault.tableau, better, tolerance))
-            before = better
-
-
-def _text(tableau: Tableau, better: Tableau, tolerance: str) -> str:
-    places = [("A", i, j) for i in range(tableau.stages) for j in range(tableau.stages)]
-    fields = ["b"] + ["b_hat"] * (tableau.exact_b_hat is not None)
-    fields += [] if tableau.has_row_sums else ["c"]
-    places += [(field, 0, j) for field in fields for j in range(tableau.stages)]
-    pairs = [(p, value_at(tableau, p), value_at(better, p)) for p in places]
-    changes = [
-        f"{name_of(place)} = {brief(new)} instead of {brief(old)}"
-        for place, old, new in pairs
-        if old != new
-    ]
-    rest = len(changes) - _SHOWN
-    more = f" and {rest} more, by tableau.rationalize({tolerance!r})" if rest > 0 else ""
-    return ", ".join(changes[:_SHOWN]) + more
+        found: dict[Place, Coefficient] = {
+            place: simple
+            for place, x in decimals.items()
+            if (simple := simplest(x, tolerance)) != x
+        }
+        if found and found != before:
+            before = found
+            weights = {place: x for place, x in found.items() if place[0] != "c"}
+            if fault.form.holds(replaced(fault, weights), fault.tolerances()[-1]):
+                candidate = changed(fault.tableau, found)
+                parts = candidate.text.split(" and ")
+                rest = len(parts) - _SHOWN
+                text = " and ".join(parts[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+                yield Candidate(candidate.tableau, _COST + number / 100, text)

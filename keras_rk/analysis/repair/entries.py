@@ -10,10 +10,11 @@ from keras_rk.analysis.repair.fault import Fault
 from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
 from keras_rk.analysis.repair.unknowns import nearby_fraction, roots_along
 from keras_rk.analysis.repair.values import exact_root, rounded_values
+from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient
 from keras_rk.numbers.square_roots import Surd
 
-__all__ = ["Line", "along", "balanced_pairs", "places", "single_entries"]
+__all__ = ["Line", "all_places", "along", "balanced_pairs", "places", "single_entries"]
 
 Line = dict[Place, int]  # the places that change, each by a multiple of the unknown
 
@@ -24,6 +25,15 @@ def places(fault: Fault) -> Iterator[Place]:
     for field in ("b", "b_hat")[: len(fault.wishes)]:
         yield from ((field, 0, i) for i in range(stages))
     yield from (("A", i, j) for i in range(stages) for j in range(i))
+
+
+def all_places(tableau: Tableau) -> Iterator[Place]:
+    """Every coefficient, and nodes that are not the row sums."""
+    fields = ["b"] + ["b_hat"] * (tableau.exact_b_hat is not None)
+    fields += [] if tableau.has_row_sums else ["c"]
+    stages = range(tableau.stages)
+    yield from ((field, 0, i) for field in fields for i in stages)
+    yield from (("A", i, j) for i in stages for j in stages)
 
 
 def single_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
@@ -65,10 +75,13 @@ def along(
     slopes: dict[int, Row] = {}
     for place, factor in line.items():
         slopes.setdefault(row_number(fault, place), []).append((place[2], factor << form.bits))
+    rows = replaced(fault, known)
+    if not fault.may_hold(slopes, rows):
+        return
     for tolerance in fault.tolerances():
         found = False
-        for z in roots_along(form, slopes, tolerance, replaced(fault, known)):
-            for step in _steps(fault, line, known, slopes, z, tolerance):
+        for z in roots_along(form, slopes, tolerance, rows):
+            for step in _steps(fault, line, known, rows, slopes, z, tolerance):
                 found = True
                 values = {
                     place: known.get(place, value_at(tableau, place)) + factor * step
@@ -86,9 +99,11 @@ def row_number(fault: Fault, place: Place) -> int:
 
 
 def replaced(fault: Fault, values: dict[Place, Coefficient]) -> dict[int, Row]:
-    """The rows of the tableau in which some places have these values."""
+    """The rows of A, b and b_hat in which some places have these values."""
     rows: dict[int, dict[int, int]] = {}
     for place, value in values.items():
+        if place[0] == "c":
+            continue
         number = row_number(fault, place)
         row = rows.setdefault(number, dict(fault.form.rows[number]))
         row[place[2]] = to_fixed(value, fault.form.bits)
@@ -99,6 +114,7 @@ def _steps(
     fault: Fault,
     line: Line,
     known: dict[Place, Coefficient],
+    rows: dict[int, Row],
     slopes: dict[int, Row],
     z: int,
     tolerance: int,
@@ -109,7 +125,7 @@ def _steps(
     if is_tight and (step := nearby_fraction(z, form.bits)) is not None:
         yield step
     elif is_tight and any(isinstance(x, Surd) for row in _rows(fault) for x in row):
-        if (root := exact_root(fault, line, known, replaced(fault, known), slopes)) is not None:
+        if (root := exact_root(fault, line, known, rows, slopes)) is not None:
             yield root
     elif not is_tight and len(line) == 1:
         ((place, _),) = line.items()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-from keras_rk.analysis.repair.fixed_point import FixedPoint
+from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
+from keras_rk.analysis.repair.unknowns import roots_along
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.numbers.coefficients import looks_like_float
+from keras_rk.numbers.coefficients import Coefficient, looks_like_float
 from keras_rk.numbers.square_roots import Surd
 from keras_rk.proof.digits import rounding_unit
 from keras_rk.proof.failures import deviations_of_rows
@@ -17,6 +18,7 @@ __all__ = ["Fault"]
 
 _GUARD = 288  # binary places beyond those of the coefficients
 _MOST_BITS = 2400
+_COARSE_BITS, _WORTH_IT = 224, 200
 _TIGHT = 64  # of the places, those that rounding may spoil
 _LOOSE = 1e-9  # what rounding to float64 may leave of a condition
 _TREES = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766, 12486, 32973)  # of order 1, 2, ...
@@ -35,6 +37,7 @@ class Fault:
     """
 
     def __init__(self, report: CheckReport, prove: Callable[[Tableau], CheckReport]) -> None:
+        self._known: dict[Coefficient, int] = {}
         self.tableau = report.tableau
         self.report = report
         self.prove = prove
@@ -60,10 +63,48 @@ class Fault:
     def form(self) -> FixedPoint:
         return FixedPoint(self.tableau, self.wishes, self._highest, self._bits)
 
+    @cached_property
+    def _coarse(self) -> FixedPoint:
+        """The same with fewer places, for a first glance."""
+        if self._bits < _COARSE_BITS + _WORTH_IT:
+            return self.form
+        return FixedPoint(self.tableau, self.wishes, self._highest, _COARSE_BITS)
+
+    def holds(self, rows: Mapping[int, Sequence[Coefficient]]) -> bool:
+        """Whether conditions seem to hold with other coefficients in some rows."""
+        bits = self._coarse.bits
+        fixed = {
+            number: [(j, self._fixed(x)) for j, x in enumerate(row) if x]
+            for number, row in rows.items()
+        }
+        return self._coarse.holds(fixed, self._tolerances(bits)[-1])
+
+    def may_hold(self, slopes: Mapping[int, Row], rows: Mapping[int, Row]) -> bool:
+        """Whether they seem to hold somewhere along `slopes`, with `rows` in place of others."""
+        coarse = self._coarse
+        if coarse is self.form:
+            return True
+        excess = self._bits - coarse.bits
+        here, there = (
+            {number: [(j, x >> excess) for j, x in row] for number, row in each.items()}
+            for each in (slopes, rows)
+        )
+        return bool(roots_along(coarse, here, self._tolerances(coarse.bits)[-1], there))
+
+    def _fixed(self, x: Coefficient) -> int:
+        """For numbers that are moved about again and again."""
+        found = self._known.get(x)
+        if found is None:
+            found = self._known[x] = to_fixed(x, self._coarse.bits)
+        return found
+
     def tolerances(self) -> list[int]:
-        """What counts as zero: strictly first, then up to rounding."""
+        """What counts as zero, times 2**bits: strictly first, then up to rounding."""
+        return self._tolerances(self._bits)
+
+    def _tolerances(self, bits: int) -> list[int]:
         tight = 1 << _TIGHT
-        return [tight, int(_LOOSE * 2.0**60) << (self._bits - 60)] if self.is_rounded else [tight]
+        return [tight, int(_LOOSE * 2.0**60) << (bits - 60)] if self.is_rounded else [tight]
 
     @property
     def proof_seconds(self) -> float:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from keras_rk.analysis.repair.arrangements import rearrangements
+from keras_rk.analysis.repair.arrangements import (
+    exchanged_rows,
+    exchanged_weights,
+    moved_entries,
+    reordered_stages,
+)
 from keras_rk.analysis.repair.candidates import Candidate, Clock
 from keras_rk.analysis.repair.decimals import recovered_fractions
 from keras_rk.analysis.repair.denominators import forgotten_denominators
@@ -25,11 +30,14 @@ _MOST = 8  # suggestions
 _FSAL = 0.6  # likelier by so much: a last row that is b was meant to be
 _Kind = Callable[[Fault, Clock], Iterator[Candidate]]
 _ONE_CHANGE: tuple[_Kind, ...] = (
-    rearrangements,
+    exchanged_weights,
+    reordered_stages,
     recovered_fractions,
     rows_beside_nodes,
-    forgotten_denominators,
     single_entries,
+    forgotten_denominators,
+    exchanged_rows,
+    moved_entries,
 )
 
 
