@@ -84,9 +84,11 @@ def mended(failed: Any, right: Tableau, kind: str, is_exact: bool) -> Outcome:
 
 
 def is_right(found: Tableau, right: Tableau, kind: str) -> bool:
-    """Equal; for permuted stages up to the order in which stages of one node stand."""
+    """Equal, apart from nodes that follow; permuted stages up to the order in which they stand."""
     if kind != "stages permuted" or found == right:
-        return found == right
+        near = all(abs(x - y) < 1e-12 for x, y in zip(found.exact_c, right.exact_c, strict=True))
+        same = (found.exact_A, found.exact_weights) == (right.exact_A, right.exact_weights)
+        return near and same
     return sorted(map(_stage, *_columns(found))) == sorted(map(_stage, *_columns(right)))
 
 

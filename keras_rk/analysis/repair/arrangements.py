@@ -19,7 +19,7 @@ _EXCHANGED, _PERMUTED, _ROWS, _SHIFTED, _ENTRIES = 1.0, 1.0, 1.1, 1.2, 1.3
 def exchanged_weights(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """b and b_hat."""
     tableau, stages = fault.tableau, fault.tableau.stages
-    if tableau.exact_b_hat is not None:
+    if tableau.exact_b_hat is not None and not fault.rows_off:
         b, b_hat = tableau.exact_weights
         if fault.holds({stages: b_hat, stages + 1: b}):
             other = rebuilt(tableau, b=b_hat, b_hat=b)
@@ -84,6 +84,8 @@ def exchanged_rows(fault: Fault, clock: Clock) -> Iterator[Candidate]:
 
 def moved_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """A zero missing or too many, so that what follows is one place off; two entries exchanged."""
+    if fault.rows_off:
+        return  # no sum changes
     tableau = fault.tableau
     rows: list[tuple[int, str, Sequence[Coefficient]]] = [
         (i, f"row {i} of A", row) for i, row in enumerate(tableau.exact_A)

@@ -38,7 +38,7 @@ def recovered_fractions(fault: Fault, clock: Clock) -> Iterator[Candidate]:
         if found and found != before:
             before = found
             weights = {place: x for place, x in found.items() if place[0] != "c"}
-            if fault.form.holds(replaced(fault, weights), fault.tolerances()[-1]):
+            if fault.form.holds(replaced(fault, weights), fault.tolerance):
                 candidate = changed(fault.tableau, found)
                 parts = candidate.text.split(" and ")
                 rest = len(parts) - _SHOWN

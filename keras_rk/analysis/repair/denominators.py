@@ -40,11 +40,12 @@ def forgotten_denominators(fault: Fault, clock: Clock) -> Iterator[Candidate]:
         if clock.is_over():
             return
         slopes = {i: form.rows[i] for i in chosen if form.rows[i]}
-        for tolerance in fault.tolerances():
-            for z in roots_along(form, slopes, tolerance, known):
-                factor = 1 + Fraction(z, 1 << form.bits)
-                if factor and (divisor := _whole(1 / factor)):
-                    yield _divided(tableau, divisors, divisor, chosen)
+        if not fault.may_hold(slopes, known):
+            continue
+        for z in roots_along(form, slopes, fault.tolerance, known):
+            factor = 1 + Fraction(z, 1 << form.bits)
+            if factor and (divisor := _whole(1 / factor)):
+                yield _divided(tableau, divisors, divisor, chosen)
 
 
 def _divided(

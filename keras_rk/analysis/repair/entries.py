@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from keras_rk.analysis.repair.candidates import Candidate, Clock, Place, changed, value_at
 from keras_rk.analysis.repair.fault import Fault
-from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
+from keras_rk.analysis.repair.fixed_point import Row, to_fixed
 from keras_rk.analysis.repair.unknowns import nearby_fraction, roots_along
 from keras_rk.analysis.repair.values import exact_root, rounded_values
 from keras_rk.butcher.tableau import Tableau
@@ -37,7 +37,12 @@ def all_places(tableau: Tableau) -> Iterator[Place]:
 
 
 def single_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
-    """One coefficient, with each value that makes the conditions hold."""
+    """One coefficient, with each value that makes the conditions hold.
+
+    Beside nodes that rows disagree with, `rows_beside_nodes` has it.
+    """
+    if fault.rows_off:
+        return
     for place in places(fault):
         if clock.is_over():
             return
@@ -78,18 +83,13 @@ def along(
     rows = replaced(fault, known)
     if not fault.may_hold(slopes, rows):
         return
-    for tolerance in fault.tolerances():
-        found = False
-        for z in roots_along(form, slopes, tolerance, rows):
-            for step in _steps(fault, line, known, rows, slopes, z, tolerance):
-                found = True
-                values = {
-                    place: known.get(place, value_at(tableau, place)) + factor * step
-                    for place, factor in line.items()
-                }
-                yield changed(tableau, {**known, **values}, extra)
-        if found:
-            return
+    for z in roots_along(form, slopes, fault.tolerance, rows):
+        for step in _steps(fault, line, known, rows, slopes, z):
+            values = {
+                place: known.get(place, value_at(tableau, place)) + factor * step
+                for place, factor in line.items()
+            }
+            yield changed(tableau, {**known, **values}, extra)
 
 
 def row_number(fault: Fault, place: Place) -> int:
@@ -117,22 +117,22 @@ def _steps(
     rows: dict[int, Row],
     slopes: dict[int, Row],
     z: int,
-    tolerance: int,
 ) -> Iterator[Coefficient]:
     """Exact values that the root may stand for."""
-    form: FixedPoint = fault.form
-    is_tight = tolerance == fault.tolerances()[0]
-    if is_tight and (step := nearby_fraction(z, form.bits)) is not None:
-        yield step
-    elif is_tight and any(isinstance(x, Surd) for row in _rows(fault) for x in row):
+    bits = fault.form.bits
+    if not fault.is_strict:
+        if len(line) == 1:
+            ((place, _),) = line.items()
+            old = known.get(place, value_at(fault.tableau, place))
+            if isinstance(old, Fraction):
+                for value in rounded_values(fault, old, old + Fraction(z, 1 << bits)):
+                    yield value - old
+    elif (step := nearby_fraction(z, bits)) is not None:
+        if step:
+            yield step
+    elif any(isinstance(x, Surd) for row in _rows(fault) for x in row):
         if (root := exact_root(fault, line, known, rows, slopes)) is not None:
             yield root
-    elif not is_tight and len(line) == 1:
-        ((place, _),) = line.items()
-        old = known.get(place, value_at(fault.tableau, place))
-        if isinstance(old, Fraction):
-            for value in rounded_values(fault, old, old + Fraction(z, 1 << form.bits)):
-                yield value - old
 
 
 def _rows(fault: Fault) -> Iterator[tuple[Coefficient, ...]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 
 from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
 from keras_rk.analysis.repair.unknowns import roots_along
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.numbers.coefficients import Coefficient, looks_like_float
+from keras_rk.numbers.coefficients import Coefficient
 from keras_rk.numbers.square_roots import Surd
-from keras_rk.proof.digits import rounding_unit
 from keras_rk.proof.failures import deviations_of_rows
 from keras_rk.proof.report import CheckReport
 
@@ -20,7 +20,7 @@ _GUARD = 288  # binary places beyond those of the coefficients
 _MOST_BITS = 2400
 _COARSE_BITS, _WORTH_IT = 224, 200
 _TIGHT = 64  # of the places, those that rounding may spoil
-_LOOSE = 1e-9  # what rounding to float64 may leave of a condition
+_LOOSE = (0.0, 1e-12, 1e-9)  # what rounding may leave of a condition: nothing, or a bit
 _TREES = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766, 12486, 32973)  # of order 1, 2, ...
 _SCREENED = 5  # conditions of higher orders are looked at only where lower ones say nothing
 
@@ -37,6 +37,7 @@ class Fault:
     """
 
     def __init__(self, report: CheckReport, prove: Callable[[Tableau], CheckReport]) -> None:
+        self._loose = _LOOSE[0]
         self._known: dict[Coefficient, int] = {}
         self.tableau = report.tableau
         self.report = report
@@ -49,15 +50,6 @@ class Fault:
         counts = any(failure.rule == "row_sums" for failure in report.failures)
         deviations = deviations_of_rows(self.tableau, None) if counts else []
         self.rows_off = [d.stage for d in deviations if d.verdict == "failed"]
-
-    @cached_property
-    def is_rounded(self) -> bool:
-        """Whether conditions may hold up to rounding only: there are floats or long decimals."""
-        return self.tableau.has_floats or any(
-            looks_like_float(x) or rounding_unit(x)
-            for row in (*self.tableau.exact_A, *self.tableau.exact_weights)
-            for x in row
-        )
 
     @cached_property
     def form(self) -> FixedPoint:
@@ -77,7 +69,7 @@ class Fault:
             number: [(j, self._fixed(x)) for j, x in enumerate(row) if x]
             for number, row in rows.items()
         }
-        return self._coarse.holds(fixed, self._tolerances(bits)[-1])
+        return self._coarse.holds(fixed, self._tolerance(bits))
 
     def may_hold(self, slopes: Mapping[int, Row], rows: Mapping[int, Row]) -> bool:
         """Whether they seem to hold somewhere along `slopes`, with `rows` in place of others."""
@@ -89,7 +81,7 @@ class Fault:
             {number: [(j, x >> excess) for j, x in row] for number, row in each.items()}
             for each in (slopes, rows)
         )
-        return bool(roots_along(coarse, here, self._tolerances(coarse.bits)[-1], there))
+        return bool(roots_along(coarse, here, self._tolerance(coarse.bits), there))
 
     def _fixed(self, x: Coefficient) -> int:
         """For numbers that are moved about again and again."""
@@ -98,13 +90,24 @@ class Fault:
             found = self._known[x] = to_fixed(x, self._coarse.bits)
         return found
 
-    def tolerances(self) -> list[int]:
-        """What counts as zero, times 2**bits: strictly first, then up to rounding."""
-        return self._tolerances(self._bits)
+    @property
+    def is_strict(self) -> bool:
+        return not self._loose
 
-    def _tolerances(self, bits: int) -> list[int]:
-        tight = 1 << _TIGHT
-        return [tight, int(_LOOSE * 2.0**60) << (bits - 60)] if self.is_rounded else [tight]
+    @property
+    def tolerance(self) -> int:
+        """What counts as zero, times 2**bits."""
+        return self._tolerance(self._bits)
+
+    def _tolerance(self, bits: int) -> int:
+        return int(self._loose * 2.0**60) << (bits - 60) if self._loose else 1 << _TIGHT
+
+    def levels(self) -> Iterator[Fault]:
+        """The same fault, strictly, and then as if conditions only held up to rounding."""
+        for loose in _LOOSE[self.tableau.has_floats :]:
+            other = copy(self)
+            other._loose = loose
+            yield other
 
     @property
     def proof_seconds(self) -> float:

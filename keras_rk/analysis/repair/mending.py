@@ -24,7 +24,7 @@ from keras_rk.proof.report import CheckReport, Suggestion
 __all__ = ["suggestions"]
 
 SECONDS = 1.6  # for all; a proof that has begun is not broken off
-_SEARCH = 1.0  # of them, for what is worth a proof
+_FOR_PROOFS = 0.5  # of them
 _LONGEST_PROOF = 0.8
 _MOST = 8  # suggestions
 _FSAL = 0.6  # likelier by so much: a last row that is b was meant to be
@@ -57,18 +57,21 @@ def suggestions(
         return ()
     clock = Clock(SECONDS)
     for kinds in (_ONE_CHANGE, (two_coefficients,)):
-        found = _proved(fault, _collected(fault, kinds), clock)
-        if found or not fault.tableau.is_explicit:
-            return tuple(found)
+        for level in fault.levels():
+            found = _proved(level, _collected(level, kinds, clock), clock)
+            if found:
+                return tuple(found)
+        if not fault.tableau.is_explicit:
+            break
     return ()
 
 
-def _collected(fault: Fault, kinds: Iterable[_Kind]) -> list[Candidate]:
+def _collected(fault: Fault, kinds: Iterable[_Kind], clock: Clock) -> list[Candidate]:
     """The candidates, each tableau once, by what their change costs."""
-    clock = Clock(_SEARCH)
+    search = clock.shortened(_FOR_PROOFS)
     best: dict[Tableau, Candidate] = {}
     for kind in kinds:
-        for candidate in kind(fault, clock):
+        for candidate in kind(fault, search):
             other = best.get(candidate.tableau)
             if other is None or candidate.cost < other.cost:
                 best[candidate.tableau] = candidate

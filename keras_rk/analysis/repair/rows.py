@@ -24,14 +24,15 @@ def rows_beside_nodes(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     if not 0 < len(fault.rows_off) <= _MOST_ROWS:
         return
     options = [row_changes(fault, i) for i in fault.rows_off]
-    tolerance = fault.tolerances()[-1]
     for count, changes in enumerate(product(*options)):
         if count > _MOST_TRIED or clock.is_over():
             return
         values = {place: value for change in changes for place, value in change.items()}
-        in_A = {place: value for place, value in values.items() if place[0] == "A"}
-        if fault.form.holds(replaced(fault, in_A), tolerance):
-            yield changed(fault.tableau, values, 0.5 if len(changes) > 1 else 0.0)
+        if fault.form.holds(replaced(fault, values), fault.tolerance):
+            extra = 0.5 if len(changes) > 1 else 0.0
+            yield changed(fault.tableau, values, extra)
+            if not fault.is_strict and len(values) == 1:
+                yield from _rounded(fault, values)
 
 
 def row_changes(fault: Fault, i: int) -> list[RowChange]:
@@ -41,10 +42,14 @@ def row_changes(fault: Fault, i: int) -> list[RowChange]:
     found: list[RowChange] = [{("c", 0, i): total}]
     for j in range(i):
         place = ("A", i, j)
-        old = value_at(tableau, place)
-        value = old + node - total
-        values = [value]
-        if fault.is_rounded and isinstance(old, Fraction) and isinstance(value, Fraction):
-            values += rounded_values(fault, old, value)
-        found.extend({place: x} for x in dict.fromkeys(values))
+        found.append({place: value_at(tableau, place) + node - total})
     return found
+
+
+def _rounded(fault: Fault, values: RowChange) -> Iterator[Candidate]:
+    """The same with a value as somebody may have written it."""
+    ((place, value),) = values.items()
+    old = value_at(fault.tableau, place)
+    if isinstance(old, Fraction) and isinstance(value, Fraction):
+        for other in rounded_values(fault, old, value):
+            yield changed(fault.tableau, {place: other})

@@ -1,7 +1,7 @@
 """One unknown: where on a line of tableaux the order conditions hold.
 
-The first condition that depends on the unknown gives its values, as the roots of a polynomial;
-the others keep or refuse them. A condition that fails and does not depend on it refuses the line.
+A condition of the first order that depends on the unknown gives its values, as the roots of a
+polynomial, which is linear where possible; the others keep or refuse them. A condition that fails and does not depend on it refuses the line.
 """
 
 from __future__ import annotations
@@ -27,14 +27,22 @@ def roots_along(
         rows: what stands in place of rows of the tableau already.
     """
     rows = rows or {}
+    first: list[int] = []
+    order = math.inf
     for condition in form.conditions(rows, slopes):
+        if condition.order > order:
+            break
         polynomial = _trimmed(condition.residual, tolerance)
-        if len(polynomial) > 1:
-            found = _real_roots(polynomial, form.bits)
-            return [z for z in found if abs(z) > tolerance and _holds(form, rows, slopes, z, tolerance)]
-        if abs(polynomial[0]) > tolerance:
-            return []
-    return []
+        if len(polynomial) == 1:
+            if abs(polynomial[0]) > tolerance:
+                return []
+        elif len(polynomial) == 2:  # a plain root; those of higher degree may be double
+            first = polynomial
+            break
+        elif not first:
+            first, order = polynomial, condition.order
+    found = _real_roots(first, form.bits) if first else []
+    return [z for z in found if z and _holds(form, rows, slopes, z, tolerance)]
 
 
 def _holds(

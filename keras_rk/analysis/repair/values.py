@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ __all__ = ["exact_root", "rounded_values"]
 _NEAR = Fraction(1, 10**8)
 _ROUNDED = Fraction(1, 10**11)
 _MOST = 2  # neighbours that are tried
+_LONGEST = 10**20
 
 
 def exact_root(
@@ -31,7 +33,7 @@ def exact_root(
     slopes: dict[int, Row],
 ) -> Number | None:
     """The root where a residual is r + z s, from the exact values at z = 0 and z = 1."""
-    tight = fault.tolerances()[0]
+    tight = fault.tolerance
     for condition in fault.form.conditions(rows, slopes):
         polynomial = condition.residual
         if len(polynomial) > 1 and abs(polynomial[1]) > tight:
@@ -59,20 +61,36 @@ def _residual(tableau: Any, order: int, k: int, embedded: bool) -> Any:
 
 def rounded_values(fault: Fault, old: Fraction, root: Fraction) -> Iterator[Fraction]:
     """Numbers near a root that is only known up to rounding, the likeliest first."""
-    near = _NEAR * max(Fraction(1), abs(root))
-    text = decimal_text(old)
-    found: dict[Fraction, Fraction] = {}
-    for other in neighbours(text) if text else ():
-        try:
-            value = Fraction(other)
-        except ValueError:
-            continue
-        if abs(value - root) <= near:
-            found[value] = abs(value - root)
-    values = sorted(found, key=found.__getitem__)[:_MOST]
+    distances = {x: abs(x - root) for x in _neighbours(old, root)}
+    values = sorted(distances, key=distances.__getitem__)[:_MOST]
     simple = simplest(root, _ROUNDED)
     if simple != root:
         values.append(simple)
     is_float = looks_like_float(old) or fault.tableau.has_floats
     yield from dict.fromkeys(Fraction(float(x)) if is_float else x for x in values)
-    yield Fraction(float(root)) if is_float else root.limit_denominator(10**20)
+    yield Fraction(float(root)) if is_float else root.limit_denominator(_LONGEST)
+
+
+def _neighbours(old: Fraction, root: Fraction) -> Iterator[Fraction]:
+    """Those near the root that one slip may have turned into `old`, decimal or fraction."""
+    if not old or not root:
+        return
+    p, q = old.numerator, old.denominator
+    near = max(_NEAR, _NEAR / abs(root))
+    yield from map(Fraction, _alike(decimal_text(old), root, near))
+    if q > 1 and not looks_like_float(old):
+        yield from (Fraction(int(text), q) for text in _alike(str(p), root * q, near))
+        yield from (Fraction(p, int(text)) for text in _alike(str(q), p / root, near))
+
+
+def _alike(text: str, target: Fraction, near: Fraction) -> Iterator[str]:
+    """Slips of a text that come near a number, relatively."""
+    try:
+        aim = float(target)
+        margin = float(near * abs(target))
+    except OverflowError:
+        return
+    for other in neighbours(text) if text else ():
+        with suppress(ValueError):  # no number
+            if abs(float(other) - aim) <= margin:
+                yield other
