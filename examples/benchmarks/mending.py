@@ -150,7 +150,11 @@ def in_text(change: Callable[[str, random.Random], str | None]) -> Callable[...,
 
 def written(x: Any) -> str:
     """As somebody types it: decimals with many places as such."""
-    if isinstance(x, Fraction) and x.denominator > 10**6 and 10 ** x.denominator.bit_length() % x.denominator == 0:
+    if (
+        isinstance(x, Fraction)
+        and x.denominator > 10**6
+        and 10 ** x.denominator.bit_length() % x.denominator == 0
+    ):
         places = next(n for n in range(1, 1000) if 10**n % x.denominator == 0)
         digits = str(abs(x.numerator) * 10**places // x.denominator).rjust(places + 1, "0")
         return f"{'-' if x < 0 else ''}{digits[:-places]}.{digits[-places:]}"

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from functools import wraps
+from typing import ParamSpec
 
-from keras_rk.butcher.tableau import Tableau
 from keras_rk.proof import checker
 from keras_rk.proof.report import CheckReport, Prove, Suggestion
 
-__all__ = ["check"]
+__all__ = ["check", "mend"]
 
-
-@wraps(checker.check)
-def check(*arguments, **options):  # type: ignore[no-untyped-def]
-    report = checker.check(*arguments, **options)
-    return report if report else replace(report, mend=mend)
+_Arguments = ParamSpec("_Arguments")
 
 
 def mend(report: CheckReport, prove: Prove) -> tuple[Suggestion, ...]:
@@ -23,3 +19,16 @@ def mend(report: CheckReport, prove: Prove) -> tuple[Suggestion, ...]:
     from keras_rk.analysis.repair.mending import suggestions
 
     return suggestions(report, prove)
+
+
+def _with_help(check: Callable[_Arguments, CheckReport]) -> Callable[_Arguments, CheckReport]:
+    @wraps(check)
+    def helpful(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> CheckReport:
+        report = check(*args, **kwargs)
+        return report if report else report.with_help(mend)
+
+    helpful.__module__ = __name__  # where pickle finds it
+    return helpful
+
+
+check = _with_help(checker.check)

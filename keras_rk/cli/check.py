@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> tuple[int, str]:
-    from keras_rk.proof.checker import check
+    from keras_rk.analysis.checking import check
 
     given = {"max_order": options.max_order} if options.max_order is not None else {}
     report = check(
@@ -48,6 +48,6 @@ def _check(options: argparse.Namespace) -> tuple[int, str]:
     )
     status = HOLDS if report else DOES_NOT_HOLD
     if options.json:
-        return status, json.dumps(report.to_dict(), indent=2)
+        return status, json.dumps(report.to_dict(suggestions=True), indent=2)
     lines = str(report).splitlines()
     return status, "\n".join(map(painted, lines) if is_colourful() else lines)

@@ -150,7 +150,7 @@ def prove(
         failures=tuple(failures),
         evidence=evidence,
         remarks=tuple(filter(None, remarks)),
-        prove=partial(
+        _prove=partial(
             prove,
             requested=requested,
             limit=limit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -111,19 +111,29 @@ class CheckReport:
     failures: tuple[Failure, ...]
     evidence: tuple[Order, ...]
     remarks: tuple[str, ...] = ()
-    prove: Prove | None = field(default=None, compare=False, repr=False)
-    mend: Mend | None = field(default=None, compare=False, repr=False)
+    _prove: Prove | None = field(default=None, compare=False, repr=False)
+    _mend: Mend | None = field(default=None, compare=False, repr=False)
+
+    def with_help(self, mend: Mend) -> CheckReport:
+        """The same report; `mend` is called when its suggestions are first asked for."""
+        return replace(self, _mend=mend)
 
     @cached_property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """What would mend the tableau, where that can be told, the likeliest first.
 
-        Each was proved with the same check. They are looked for when they are first asked for,
-        which takes two seconds at most, and there are none where nothing failed.
+        Each one has passed the same check. They are looked for when somebody first asks for them
+        or prints the report, within two seconds; where nothing failed there are none. Reports of
+        `keras_rk.check` have them.
+
+        >>> from keras_rk import check
+        >>> report = check(([[], ["2/5"]], ["1/4", "3/4"]), order=2)
+        >>> print(report.suggestions[0].text)
+        A[1][0] = 2/3 instead of 2/5: order 2, exactly
         """
-        if self or self.mend is None or self.prove is None:
+        if self or self._mend is None or self._prove is None:
             return ()
-        return self.mend(self, self.prove)
+        return self._mend(self, self._prove)
 
     @property
     def order_is_lower_bound(self) -> bool:
@@ -142,8 +152,11 @@ class CheckReport:
         mends = self.suggestions[:MOST_SUGGESTIONS]
         return "\n".join([*lines, *(f"  suggestion   {mend.text}" for mend in mends)])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, suggestions: bool = False) -> dict[str, Any]:
         """The report for a program, ready for JSON.
+
+        Args:
+            suggestions: whether to look for suggestions, which takes longer than the check.
 
         Exact numbers are text where they are fractions or roots that fit into 40 characters, and
         otherwise decimals; the conditions in `failures` have them in full.
@@ -153,11 +166,11 @@ class CheckReport:
             "stages": self.tableau.stages,
             "holds": bool(self),
         }
-        for field in (
+        for name in (
             "explicit consistent row_sums order order_is_lower_bound nonautonomous_order "
             "embedded_order claimed_order claimed_embedded_order requested_order verdict"
         ).split():
-            data[field] = getattr(self, field)
+            data[name] = getattr(self, name)
         largest = self.evidence[0].largest
         data["largest_residual"] = None if largest is None else float(largest.exact_residual)
         data["failures"] = [
@@ -169,6 +182,10 @@ class CheckReport:
             for failure in self.failures
         ]
         data["remarks"] = list(self.remarks)
+        if suggestions:
+            data["suggestions"] = [
+                {"text": mend.text, "tableau": mend.tableau.to_dict()} for mend in self.suggestions
+            ]
         data["next_order"] = [_condition_dict(c) for c in self.evidence[0].broken[:1]]
         return data
 

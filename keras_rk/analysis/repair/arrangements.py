@@ -11,7 +11,13 @@ from keras_rk.analysis.repair.fault import Fault
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient
 
-__all__ = ["exchanged_rows", "exchanged_weights", "explicit_order", "moved_entries", "reordered_stages"]
+__all__ = [
+    "exchanged_rows",
+    "exchanged_weights",
+    "explicit_order",
+    "moved_entries",
+    "reordered_stages",
+]
 
 _EXCHANGED, _PERMUTED, _ROWS, _SHIFTED, _ENTRIES = 1.0, 1.0, 1.1, 1.2, 1.3
 
@@ -137,4 +143,3 @@ def _with_row(tableau: Tableau, number: int, row: Sequence[Coefficient]) -> Tabl
         return rebuilt(tableau, b_hat=row)
     A = [row if i == number else old for i, old in enumerate(tableau.exact_A)]
     return rebuilt(tableau, A=A)
-

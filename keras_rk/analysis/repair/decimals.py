@@ -14,6 +14,7 @@ from keras_rk.proof.digits import rounding_unit
 __all__ = ["recovered_fractions"]
 
 _TOLERANCES = [Fraction(1, 10**exponent) for exponent in range(12, 2, -1)]
+_FINE = Fraction(1, 10**17)  # units of longer decimals: those have digits enough
 _COST = 0.9
 _SHOWN = 3
 
@@ -24,7 +25,7 @@ def recovered_fractions(fault: Fault, clock: Clock) -> Iterator[Candidate]:
         place: x
         for place in all_places(fault.tableau)
         if isinstance(x := value_at(fault.tableau, place), Fraction)
-        and (looks_like_float(x) or rounding_unit(x))
+        and (looks_like_float(x) or rounding_unit(x) > _FINE)
     }
     before: dict[Place, Coefficient] = {}
     for number, tolerance in enumerate(_TOLERANCES if decimals else ()):

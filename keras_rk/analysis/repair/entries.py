@@ -130,10 +130,11 @@ def _steps(
     elif (step := nearby_fraction(z, bits)) is not None:
         if step:
             yield step
-    elif any(isinstance(x, Surd) for row in _rows(fault) for x in row):
-        if (root := exact_root(fault, line, known, rows, slopes)) is not None:
-            yield root
+    elif _has_roots(fault.tableau) and (
+        root := exact_root(fault, line, known, rows, slopes)
+    ):
+        yield root
 
 
-def _rows(fault: Fault) -> Iterator[tuple[Coefficient, ...]]:
-    yield from (*fault.tableau.exact_A, *fault.tableau.exact_weights)
+def _has_roots(tableau: Tableau) -> bool:
+    return any(isinstance(x, Surd) for row in (*tableau.exact_A, tableau.exact_b) for x in row)

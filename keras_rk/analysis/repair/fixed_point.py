@@ -50,9 +50,7 @@ class FixedPoint:
     Rows are numbered: those of A by their stage, then b and b_hat.
     """
 
-    def __init__(
-        self, tableau: Tableau, orders: Sequence[int], highest: int, bits: int
-    ) -> None:
+    def __init__(self, tableau: Tableau, orders: Sequence[int], highest: int, bits: int) -> None:
         self.bits = bits
         self.orders = [min(order, highest) for order in orders]
         self._stages = tableau.stages
@@ -107,7 +105,8 @@ class FixedPoint:
 
     def dot(self, row: Row, slope: Row, u: Sequence[_Entry]) -> _Entry:
         """(row + z slope) . u."""
-        constant, polynomial = 0, []
+        constant = 0
+        polynomial: list[int] = []
         for j, x in row:
             entry = u[j]
             if isinstance(entry, list):

@@ -27,6 +27,7 @@ SECONDS = 1.6  # for all; a proof that has begun is not broken off
 _FOR_PROOFS = 0.5  # of them
 _LONGEST_PROOF = 0.8
 _MOST = 8  # suggestions
+_ROUNDING = 1e-9
 _FSAL = 0.6  # likelier by so much: a last row that is b was meant to be
 _Kind = Callable[[Fault, Clock], Iterator[Candidate]]
 _ONE_CHANGE: tuple[_Kind, ...] = (
@@ -93,7 +94,28 @@ def _proved(fault: Fault, candidates: Iterable[Candidate], clock: Clock) -> list
             rank = (-report.order, -(report.embedded_order or 0), _likely(candidate))
             text = f"{candidate.text}: {_holds(report)}"
             found.append((rank, Suggestion(candidate.tableau, text)))
-    return [suggestion for _, suggestion in sorted(found, key=lambda pair: pair[0])]
+    found.sort(key=lambda pair: pair[0])
+    best = found[0][0][:2] if found else ()
+    kept: list[Suggestion] = []
+    for rank, suggestion in found:
+        # where no order is wished for, the highest one tells the right change from chances
+        if not (fault.is_open and rank[:2] != best) and not _is_known(suggestion, kept):
+            kept.append(suggestion)
+    return kept
+
+
+def _is_known(suggestion: Suggestion, others: Iterable[Suggestion]) -> bool:
+    """Whether it differs from another one by rounding only."""
+    numbers = _floats(suggestion.tableau)
+    return any(
+        all(abs(x - y) <= _ROUNDING * max(1, abs(x)) for x, y in zip(numbers, known, strict=True))
+        for known in (_floats(other.tableau) for other in others)
+    )
+
+
+def _floats(tableau: Tableau) -> list[float]:
+    rows = (*tableau.exact_A, tableau.exact_c, *tableau.exact_weights)
+    return [float(x) for row in rows for x in row]
 
 
 def _likely(candidate: Candidate) -> float:

@@ -37,7 +37,7 @@ def cost(old: Coefficient, new: Coefficient) -> float:
             texts.append((decimals[0], decimals[1]))
     else:
         fractions = math.inf
-    distances = [apart(*pair) for pair in texts]
+    distances: list[float] = [apart(*pair) for pair in texts]
     distances += [0.7 + apart(*(text.lstrip("-") for text in pair)) for pair in texts]
     distance = min(distances)
     if distance > 1:

@@ -1,7 +1,8 @@
 """One unknown: where on a line of tableaux the order conditions hold.
 
 A condition of the first order that depends on the unknown gives its values, as the roots of a
-polynomial, which is linear where possible; the others keep or refuse them. A condition that fails and does not depend on it refuses the line.
+polynomial, which is linear where possible; the others keep or refuse them. A condition that fails
+and does not depend on it refuses the line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ _NEWTON_STEPS = 12
 
 
 def roots_along(
-    form: FixedPoint, slopes: Mapping[int, Row], tolerance: int, rows: Mapping[int, Row] | None = None
+    form: FixedPoint,
+    slopes: Mapping[int, Row],
+    tolerance: int,
+    rows: Mapping[int, Row] | None = None,
 ) -> list[int]:
     """Every z != 0, times 2**bits, for which all conditions hold along `slopes`.
 
@@ -73,7 +77,10 @@ def _real_roots(polynomial: list[int], bits: int) -> list[int]:
     import numpy as np
 
     largest = max(map(abs, polynomial)).bit_length()
-    floats = [math.ldexp(float(x >> max(largest - 900, 0)), max(largest - 900, 0) - largest) for x in polynomial]
+    floats = [
+        math.ldexp(float(x >> max(largest - 900, 0)), max(largest - 900, 0) - largest)
+        for x in polynomial
+    ]
     found = set()
     for root in np.roots(floats[::-1]):
         if abs(root.imag) > 1e-6 * max(1.0, abs(root)) or not abs(root) < 1e12:
