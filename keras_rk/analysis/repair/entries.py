@@ -130,9 +130,7 @@ def _steps(
     elif (step := nearby_fraction(z, bits)) is not None:
         if step:
             yield step
-    elif _has_roots(fault.tableau) and (
-        root := exact_root(fault, line, known, rows, slopes)
-    ):
+    elif _has_roots(fault.tableau) and (root := exact_root(fault, line, known, rows, slopes)):
         yield root
 
 
