@@ -21,14 +21,16 @@ def mend(report: CheckReport, prove: Prove) -> tuple[Suggestion, ...]:
     return suggestions(report, prove)
 
 
-def _with_help(check: Callable[_Arguments, CheckReport]) -> Callable[_Arguments, CheckReport]:
-    @wraps(check)
-    def helpful(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> CheckReport:
-        report = check(*args, **kwargs)
+def _with_help(proof: Callable[_Arguments, CheckReport]) -> Callable[_Arguments, CheckReport]:
+    """The check of the module `checker`, with reports that help where it fails."""
+
+    @wraps(proof)
+    def check(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> CheckReport:
+        report = checker.check(*args, **kwargs)  # type: ignore[arg-type]
         return report if report else report.with_help(mend)
 
-    helpful.__module__ = __name__  # where pickle finds it
-    return helpful
+    check.__module__ = __name__  # where pickle finds it
+    return check
 
 
 check = _with_help(checker.check)

@@ -18,6 +18,7 @@ from keras_rk.analysis.repair.entries import single_entries
 from keras_rk.analysis.repair.fault import Fault
 from keras_rk.analysis.repair.pairs import two_coefficients
 from keras_rk.analysis.repair.rows import rows_beside_nodes
+from keras_rk.analysis.repair.slips import PLAUSIBLE
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.proof.report import CheckReport, Suggestion
 
@@ -27,6 +28,7 @@ SECONDS = 1.6  # for all; a proof that has begun is not broken off
 _FOR_PROOFS = 0.5  # of them
 _LONGEST_PROOF = 0.8
 _MOST = 8  # suggestions
+_MOST_STAGES = 64
 _ROUNDING = 1e-9
 _FSAL = 0.6  # likelier by so much: a last row that is b was meant to be
 _Kind = Callable[[Fault, Clock], Iterator[Candidate]]
@@ -51,7 +53,7 @@ def suggestions(
         report: what `check` found.
         prove: does the same check to another tableau.
     """
-    if report or report.tableau.is_symbolic:
+    if report or not _is_moderate(report.tableau):
         return ()
     fault = Fault(report, prove)
     if fault.proof_seconds > _LONGEST_PROOF:
@@ -91,17 +93,32 @@ def _proved(fault: Fault, candidates: Iterable[Candidate], clock: Clock) -> list
         report = fault.prove(candidate.tableau)
         longest = max(longest, time.perf_counter() - start)
         if report:
-            rank = (-report.order, -(report.embedded_order or 0), _likely(candidate))
+            rank: tuple[float, ...] = (
+                -report.order,
+                -(report.embedded_order or 0),
+                _likely(candidate),
+            )
             text = f"{candidate.text}: {_holds(report)}"
             found.append((rank, Suggestion(candidate.tableau, text)))
     found.sort(key=lambda pair: pair[0])
-    best = found[0][0][:2] if found else ()
+    best: tuple[float, ...] = found[0][0][:2] if found else ()
     kept: list[Suggestion] = []
     for rank, suggestion in found:
         # where no order is wished for, the highest one tells the right change from chances
-        if not (fault.is_open and rank[:2] != best) and not _is_known(suggestion, kept):
+        is_chance = fault.is_open and (rank[:2] != best or (rank[0] == -1 and rank[2] > PLAUSIBLE))
+        if not is_chance and not _is_known(suggestion, kept):
             kept.append(suggestion)
     return kept
+
+
+def _is_moderate(tableau: Tableau) -> bool:
+    """Whether it is of a size that can be searched, with numbers within the range of floats."""
+    if tableau.is_symbolic or tableau.stages > _MOST_STAGES:
+        return False
+    try:
+        return len(_floats(tableau)) > 0
+    except OverflowError:
+        return False
 
 
 def _is_known(suggestion: Suggestion, others: Iterable[Suggestion]) -> bool:

@@ -79,8 +79,8 @@ def _neighbours(old: Fraction, root: Fraction) -> Iterator[Fraction]:
     near = max(_NEAR, _NEAR / abs(root))
     yield from map(Fraction, _alike(decimal_text(old), root, near))
     if q > 1 and not looks_like_float(old):
-        yield from (Fraction(int(text), q) for text in _alike(str(p), root * q, near))
-        yield from (Fraction(p, int(text)) for text in _alike(str(q), p / root, near))
+        yield from (Fraction(text) / q for text in _alike(str(p), root * q, near))
+        yield from (p / Fraction(text) for text in _alike(str(q), p / root, near))
 
 
 def _alike(text: str, target: Fraction, near: Fraction) -> Iterator[str]:
