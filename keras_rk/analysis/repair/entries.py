@@ -41,7 +41,7 @@ def single_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
 
     Beside nodes that rows disagree with, `rows_beside_nodes` has it.
     """
-    if fault.rows_off:
+    if fault.rows_off or not fault.tableau.is_explicit:
         return
     for place in places(fault):
         if clock.is_over():

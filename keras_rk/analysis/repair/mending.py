@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from keras_rk.analysis.repair.arrangements import (
     exchanged_rows,
@@ -24,8 +25,8 @@ from keras_rk.proof.report import CheckReport, Suggestion
 
 __all__ = ["suggestions"]
 
-SECONDS = 1.6  # for all; a proof that has begun is not broken off
-_FOR_PROOFS = 0.5  # of them
+SECONDS = 1.5  # for all; a proof that has begun is not broken off
+_FOR_PROOFS = 0.6  # of them
 _LONGEST_PROOF = 0.8
 _MOST = 8  # suggestions
 _MOST_STAGES = 64
@@ -89,6 +90,8 @@ def _proved(fault: Fault, candidates: Iterable[Candidate], clock: Clock) -> list
     for candidate in candidates:
         if len(found) == _MOST or clock.is_over(longest):
             break
+        if _is_known(candidate.tableau, found):
+            continue
         start = time.perf_counter()
         report = fault.prove(candidate.tableau)
         longest = max(longest, time.perf_counter() - start)
@@ -106,7 +109,7 @@ def _proved(fault: Fault, candidates: Iterable[Candidate], clock: Clock) -> list
     for rank, suggestion in found:
         # where no order is wished for, the highest one tells the right change from chances
         is_chance = fault.is_open and (rank[:2] != best or (rank[0] == -1 and rank[2] > PLAUSIBLE))
-        if not is_chance and not _is_known(suggestion, kept):
+        if not is_chance:
             kept.append(suggestion)
     return kept
 
@@ -121,12 +124,12 @@ def _is_moderate(tableau: Tableau) -> bool:
         return False
 
 
-def _is_known(suggestion: Suggestion, others: Iterable[Suggestion]) -> bool:
-    """Whether it differs from another one by rounding only."""
-    numbers = _floats(suggestion.tableau)
+def _is_known(tableau: Tableau, found: Iterable[tuple[Any, Suggestion]]) -> bool:
+    """Whether it differs from one that was found by rounding only."""
+    numbers = _floats(tableau)
     return any(
         all(abs(x - y) <= _ROUNDING * max(1, abs(x)) for x, y in zip(numbers, known, strict=True))
-        for known in (_floats(other.tableau) for other in others)
+        for known in (_floats(suggestion.tableau) for _, suggestion in found)
     )
 
 

@@ -21,7 +21,7 @@ _MOST_TRIED = 4000
 
 def rows_beside_nodes(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     """Each way to make the rows that are off agree with their nodes."""
-    if not 0 < len(fault.rows_off) <= _MOST_ROWS:
+    if not 0 < len(fault.rows_off) <= _MOST_ROWS or not fault.tableau.is_explicit:
         return
     options = [row_changes(fault, i) for i in fault.rows_off]
     for count, changes in enumerate(product(*options)):

@@ -16,6 +16,8 @@ from keras_rk.analysis.repair.fixed_point import FixedPoint, Row
 __all__ = ["nearby_fraction", "roots_along"]
 
 _NEWTON_STEPS = 12
+_DOUBLE = 1e-3  # how far floats may set the two halves of a double root apart
+_LARGEST = 1e12
 
 
 def roots_along(
@@ -81,18 +83,25 @@ def _real_roots(polynomial: list[int], bits: int) -> list[int]:
         math.ldexp(float(x >> max(largest - 900, 0)), max(largest - 900, 0) - largest)
         for x in polynomial
     ]
+    derivative = [power * x for power, x in enumerate(polynomial)][1:]
     found = set()
     for root in np.roots(floats[::-1]):
-        if abs(root.imag) > 1e-6 * max(1.0, abs(root)) or not abs(root) < 1e12:
+        if abs(root.imag) > _DOUBLE * max(1.0, abs(root)) or not abs(root) < _LARGEST:
             continue
-        z = int(Fraction(float(root.real)) * (1 << bits))
-        for _ in range(_NEWTON_STEPS):
-            value, slope = _value_and_slope(polynomial, z, bits)
-            if not slope:
-                break
-            z -= (value << bits) // slope
-        found.add(z)
+        start = int(Fraction(float(root.real)) * (1 << bits))
+        found.add(_polished(polynomial, start, bits))
+        found.add(_polished(derivative, start, bits))  # where a double root can be found
     return sorted(found, key=abs)
+
+
+def _polished(polynomial: list[int], z: int, bits: int) -> int:
+    """Newton's method."""
+    for _ in range(_NEWTON_STEPS):
+        value, slope = _value_and_slope(polynomial, z, bits)
+        if not slope:
+            break
+        z -= (value << bits) // slope
+    return z
 
 
 def _value_and_slope(polynomial: list[int], z: int, bits: int) -> tuple[int, int]:

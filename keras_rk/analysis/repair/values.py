@@ -23,6 +23,7 @@ _NEAR = Fraction(1, 10**8)
 _ROUNDED = Fraction(1, 10**11)
 _MOST = 2  # neighbours that are tried
 _LONGEST = 10**20
+_LARGEST_FACTOR = 24
 
 
 def exact_root(
@@ -32,23 +33,32 @@ def exact_root(
     rows: dict[int, Row],
     slopes: dict[int, Row],
 ) -> Number | None:
-    """The root where a residual is r + z s, from the exact values at z = 0 and z = 1."""
-    tight = fault.tolerance
+    """The root where a residual is r + s z, or where it is r + s z + t z**2 and has a double one."""
+
+    def at(z: int) -> Any:
+        moved = {
+            place: known.get(place, value_at(fault.tableau, place)) + factor * z
+            for place, factor in line.items()
+        }
+        tableau = changed(fault.tableau, {**known, **moved}).tableau
+        return _residual(tableau, condition.order, condition.k, condition.embedded)
+
+    def size(number: int) -> int:
+        return abs(condition.residual[number]) if len(condition.residual) > number else 0
+
+    double = None
     for condition in fault.form.conditions(rows, slopes):
-        polynomial = condition.residual
-        if len(polynomial) > 1 and abs(polynomial[1]) > tight:
-            if any(abs(x) > tight for x in polynomial[2:]):
-                continue
-            values = []
-            for z in (0, 1):
-                moved = {
-                    place: known.get(place, value_at(fault.tableau, place)) + factor * z
-                    for place, factor in line.items()
-                }
-                tableau = changed(fault.tableau, {**known, **moved}).tableau
-                values.append(_residual(tableau, condition.order, condition.k, condition.embedded))
-            return -values[0] / (values[1] - values[0])
-    return None
+        is_cubic = any(abs(x) > fault.tolerance for x in condition.residual[3:])
+        if is_cubic or max(size(1), size(2)) <= fault.tolerance:
+            continue
+        if size(2) <= fault.tolerance:
+            return -at(0) / (at(1) - at(0))
+        if double is None:
+            here, forth, back = at(0), at(1), at(-1)
+            s, t = (forth - back) / 2, (forth + back) / 2 - here
+            if t and s * s == 4 * here * t:
+                double = -s / (2 * t)
+    return double
 
 
 def _residual(tableau: Any, order: int, k: int, embedded: bool) -> Any:
@@ -75,10 +85,12 @@ def _neighbours(old: Fraction, root: Fraction) -> Iterator[Fraction]:
     """Those near the root that one slip may have turned into `old`, decimal or fraction."""
     if not old or not root:
         return
-    p, q = old.numerator, old.denominator
     near = max(_NEAR, _NEAR / abs(root))
     yield from map(Fraction, _alike(decimal_text(old), root, near))
-    if q > 1 and not looks_like_float(old):
+    if old.denominator == 1 or looks_like_float(old):
+        return
+    for factor in range(1, _LARGEST_FACTOR + 1):  # the fraction as it may have been before
+        p, q = factor * old.numerator, factor * old.denominator
         yield from (Fraction(text) / q for text in _alike(str(p), root * q, near))
         yield from (p / Fraction(text) for text in _alike(str(q), p / root, near))
 
