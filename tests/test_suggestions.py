@@ -200,7 +200,7 @@ MADE_UP = {
         "b and b_hat exchanged",
     ),
     "a weight of the pair": (method("dormand_prince54", b_hat_6="1/4"), DP, "b_hat[6] = 1/40"),
-    "floats": (floats(DP, b_2=0.0449236298292902), floats(DP), "b[2] = 0.449236298292902"),
+    "floats": (floats(DP, b_2=-500 / 1113), floats(DP), "b[2] = 0.449236298292902"),
     "two weights": (method("dverk65", b_0="3/4", b_3="2/72"), tableaux.get("dverk65"), " and "),
     "a weight and an entry": (method("rk4", b_0="1/3", A_2_1="1/4"), RK4, " and "),
 }

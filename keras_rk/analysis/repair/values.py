@@ -33,7 +33,7 @@ def exact_root(
     rows: dict[int, Row],
     slopes: dict[int, Row],
 ) -> Number | None:
-    """The root where a residual is r + s z, or where it is r + s z + t z**2 and has a double one."""
+    """The root of a residual r + s z, or the double one of r + s z + t z**2."""
 
     def at(z: int) -> Any:
         moved = {
