@@ -43,9 +43,11 @@ def main() -> None:
     parser.add_argument("slips", nargs="?", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", default=list(tableaux.names()))
+    parser.add_argument("--two", action="store_true", help="two slips in each tableau")
     parser.add_argument("--misses", action="store_true", help="print what was not mended")
     options = parser.parse_args()
-    outcomes = run(options.slips, options.seed, options.methods)
+    kinds = {TWO: two_slips} if options.two else KINDS
+    outcomes = run(options.slips, options.seed, options.methods, kinds)
     print(report(outcomes))
     if options.misses:
         for outcome in outcomes:
@@ -53,16 +55,16 @@ def main() -> None:
                 print(f"{outcome.kind}, {outcome.method}: {outcome.said}")
 
 
-def run(count: int, seed: int, methods: list[str]) -> list[Outcome]:
+def run(count: int, seed: int, methods: list[str], kinds: Kinds) -> list[Outcome]:
     """One outcome for each slip, the kinds in turn."""
     draw = random.Random(seed)
     exact = {name: check(name).verdict == "exact" for name in methods}
-    kinds = list(KINDS)
+    names = list(kinds)
     outcomes: list[Outcome] = []
     while len(outcomes) < count:
-        kind = kinds[len(outcomes) % len(kinds)]
+        kind = names[len(outcomes) % len(names)]
         name = draw.choice(methods)
-        broken = slipped(tableaux.get(name), kind, draw)
+        broken = slipped(tableaux.get(name), kind, draw, kinds)
         if broken is None or (failed := check(broken)):
             continue
         outcomes.append(mended(failed, tableaux.get(name), kind, exact[name]))
@@ -101,7 +103,9 @@ def _stage(c: Any, b: Any, b_hat: Any, row: Any) -> tuple[float, ...]:
     return (float(c), float(b), float(b_hat), *sorted(float(x) for x in row if x))
 
 
-def slipped(tableau: Tableau, kind: str, draw: random.Random) -> Tableau | None:
+def slipped(
+    tableau: Tableau, kind: str, draw: random.Random, kinds: Kinds | None = None
+) -> Tableau | None:
     """The tableau with one slip of a kind; None where there is no place for it."""
     rows: Rows = {
         "A": [list(row) for row in tableau.exact_A],
@@ -110,7 +114,7 @@ def slipped(tableau: Tableau, kind: str, draw: random.Random) -> Tableau | None:
         "b_hat": None if tableau.exact_b_hat is None else list(tableau.exact_b_hat),
     }
     with_nodes = draw.random() < 0.5 or kind == "node"
-    if not KINDS[kind](rows, draw):
+    if not (kinds or KINDS)[kind](rows, draw):
         return None
     try:
         return Tableau(
@@ -137,15 +141,20 @@ def in_text(change: Callable[[str, random.Random], str | None]) -> Callable[...,
 
     def slip(rows: Rows, draw: random.Random) -> bool:
         row, j = draw.choice(coefficients(rows))
-        text = written(row[j])
-        place = draw.choice(list(_NUMBER.finditer(text)))
-        digits = change(place[0], draw)
-        if digits is None or digits == place[0]:
-            return False
-        row[j] = text[: place.start()] + digits + text[place.end() :]
-        return True
+        return respelled(row, j, change, draw)
 
     return slip
+
+
+def respelled(row: list[Any], j: int, change: Any, draw: random.Random) -> bool:
+    """Change the digits of one number in `row[j]`; False where they stay."""
+    text = written(row[j])
+    place = draw.choice(list(_NUMBER.finditer(text)))
+    digits = change(place[0], draw)
+    if digits is None or digits == place[0]:
+        return False
+    row[j] = text[: place.start()] + digits + text[place.end() :]
+    return True
 
 
 def written(x: Any) -> str:
@@ -302,18 +311,13 @@ def node(rows: Rows, draw: random.Random) -> bool:
     places = [j for j, x in enumerate(c) if x]
     if not places:
         return False
-    j = draw.choice(places)
-    text = written(c[j])
-    where = draw.choice(list(_NUMBER.finditer(text)))
     change = draw.choice([changed_digit, lost_digit, extra_digit])
-    digits = change(where[0], draw)
-    if digits is None or digits == where[0]:
-        return False
-    c[j] = text[: where.start()] + digits + text[where.end() :]
-    return True
+    return respelled(c, draw.choice(places), change, draw)
 
 
-KINDS: dict[str, Callable[[Rows, random.Random], bool]] = {
+Kinds = dict[str, Callable[[Rows, random.Random], bool]]
+TWO = "two slips"
+KINDS: Kinds = {
     "sign": sign,
     "digit changed": in_text(changed_digit),
     "digit lost": in_text(lost_digit),
@@ -333,12 +337,22 @@ KINDS: dict[str, Callable[[Rows, random.Random], bool]] = {
 }
 
 
+def two_slips(rows: Rows, draw: random.Random) -> bool:
+    """In the digits of two coefficients."""
+    places = coefficients(rows)
+    changes = draw.choices([changed_digit, lost_digit, extra_digit, exchanged_digits], k=2)
+    return len(places) > 1 and all(
+        respelled(row, j, change, draw)
+        for (row, j), change in zip(draw.sample(places, 2), changes, strict=True)
+    )
+
+
 def report(outcomes: list[Outcome]) -> str:
     """A line for each kind, and totals for exact methods, for those in decimals, and for all."""
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.kind].append(outcome)
-    groups = {kind: groups[kind] for kind in KINDS if kind in groups}
+    groups = {kind: groups[kind] for kind in (*KINDS, TWO) if kind in groups}
     groups["exact methods"] = [outcome for outcome in outcomes if outcome.is_exact]
     groups["methods in decimals"] = [outcome for outcome in outcomes if not outcome.is_exact]
     groups["all"] = outcomes

@@ -12,11 +12,13 @@ from keras_rk.analysis.repair.unknowns import nearby_fraction, roots_along
 from keras_rk.analysis.repair.values import exact_root, rounded_values
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient
-from keras_rk.numbers.square_roots import Surd
+from keras_rk.numbers.square_roots import Number, Surd
 
-__all__ = ["Line", "all_places", "along", "balanced_pairs", "places", "single_entries"]
+__all__ = ["ONE", "Line", "all_places", "along", "balanced_pairs", "places", "single_entries"]
 
-Line = dict[Place, int]  # the places that change, each by a multiple of the unknown
+Line = dict[Place, Number]  # the places that change, each by a multiple of the unknown
+
+ONE = Fraction(1)
 
 
 def places(fault: Fault) -> Iterator[Place]:
@@ -46,7 +48,7 @@ def single_entries(fault: Fault, clock: Clock) -> Iterator[Candidate]:
     for place in places(fault):
         if clock.is_over():
             return
-        yield from along(fault, {place: 1})
+        yield from along(fault, {place: ONE})
 
 
 def balanced_pairs(fault: Fault, clock: Clock) -> Iterator[Candidate]:
@@ -59,7 +61,7 @@ def balanced_pairs(fault: Fault, clock: Clock) -> Iterator[Candidate]:
             for k in range(j):
                 if clock.is_over():
                     return
-                line = {(field, i, k): 1, (field, i, j): -1}
+                line: Line = {(field, i, k): ONE, (field, i, j): -ONE}
                 yield from along(fault, line, extra=1.0)
 
 
@@ -79,7 +81,9 @@ def along(
     known = known or {}
     slopes: dict[int, Row] = {}
     for place, factor in line.items():
-        slopes.setdefault(row_number(fault, place), []).append((place[2], factor << form.bits))
+        slopes.setdefault(row_number(fault, place), []).append(
+            (place[2], to_fixed(factor, form.bits))
+        )
     rows = replaced(fault, known)
     if not fault.may_hold(slopes, rows):
         return

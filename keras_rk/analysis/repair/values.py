@@ -28,7 +28,7 @@ _LARGEST_FACTOR = 24
 
 def exact_root(
     fault: Fault,
-    line: Mapping[Place, int],
+    line: Mapping[Place, Number],
     known: dict[Place, Coefficient],
     rows: dict[int, Row],
     slopes: dict[int, Row],
