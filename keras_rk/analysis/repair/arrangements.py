@@ -23,12 +23,12 @@ _EXCHANGED, _PERMUTED, _ROWS, _SHIFTED, _ENTRIES = 1.0, 1.0, 1.1, 1.2, 1.3
 
 
 def exchanged_weights(fault: Fault, clock: Clock) -> Iterator[Candidate]:
-    """b and b_hat."""
-    tableau, stages = fault.tableau, fault.tableau.stages
-    if tableau.exact_b_hat is not None and not fault.rows_off:
-        b, b_hat = tableau.exact_weights
-        if fault.holds({stages: b_hat, stages + 1: b}):
-            other = rebuilt(tableau, b=b_hat, b_hat=b)
+    """b and b_hat, where each has the order that the other one should have."""
+    report, (b, *embedded) = fault.report, fault.tableau.exact_weights
+    if embedded and not fault.rows_off and fault.tableau.is_explicit:
+        orders = [report.embedded_order or 0, report.order]
+        if all(order >= wish for order, wish in zip(orders, fault.wishes, strict=True)):
+            other = rebuilt(fault.tableau, b=embedded[0], b_hat=b)
             yield Candidate(other, _EXCHANGED, "b and b_hat exchanged")
 
 
