@@ -15,7 +15,7 @@ from wrapt import register_post_import_hook
 
 if TYPE_CHECKING:
     from keras_rk import diagnostics, layers, tableaux
-    from keras_rk.analysis import stability
+    from keras_rk.analysis import plots, stability
     from keras_rk.analysis.checking import check
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
@@ -38,6 +38,7 @@ __all__ = [
     "diagnostics",
     "layers",
     "order_conditions",
+    "plots",
     "recalibrate",
     "rooted_trees",
     "stability",
@@ -58,6 +59,7 @@ _WING = {
     "checker": "proof.",
     "coefficients": "numbers.",
     "order_conditions": "proof.",
+    "plots": "analysis.",
     "rooted_trees": "proof.",
     "stability": "analysis.",
 }

@@ -250,7 +250,9 @@ def test_the_error_estimate(name):
     y = normal(4, 3)
     layer(y)
     expected, roundoff = estimate_by_hand(layer.layer, y, name, 1.5)
-    assert layer.estimated_error == pytest.approx(expected, rel=1e-3, abs=roundoff)
+    # a difference of two stages in the middle, which pass on the round-off of those before them
+    rel = 1e-2 if name == "feagin1412" else 1e-3
+    assert layer.estimated_error == pytest.approx(expected, rel=rel, abs=roundoff)
 
 
 @pytest.mark.parametrize("mode", MODES)

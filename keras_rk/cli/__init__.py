@@ -11,13 +11,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from keras_rk.cli import check, listing, show
-from keras_rk.cli.output import UNUSABLE, prepare_streams, written
-from keras_rk.errors import TableauError, shown
+from keras_rk.cli import check, listing, plot, show
+from keras_rk.cli.output import UNUSABLE, prepare_streams, unexpected, written
+from keras_rk.errors import TableauError
 
 __all__ = ["main"]
 
-_COMMANDS = (check, listing, show)
+_COMMANDS = (check, listing, show, plot)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TableauError as error:
         message = str(error)
     except Exception as error:  # 1 would say that something does not hold
-        said = shown(" ".join(str(error).split()))
-        message = f"unexpected error, please report it: {type(error).__name__}, {said}"
+        message = unexpected(error)
     else:
         return written(text, status)
     if options.json:
@@ -48,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     from keras_rk import __version__
 
     parser = argparse.ArgumentParser(
-        prog="keras-rk", description="Prove, list and show Runge-Kutta methods."
+        prog="keras-rk", description="Prove, list, show and draw Runge-Kutta methods."
     )
     parser.add_argument("--version", action="version", version=f"keras-rk {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

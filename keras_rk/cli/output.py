@@ -6,14 +6,19 @@ import io
 import os
 import sys
 
+from keras_rk.errors import shown
+
 __all__ = [
     "DOES_NOT_HOLD",
     "HOLDS",
     "UNUSABLE",
+    "coloured",
     "heading",
     "is_colourful",
     "painted",
     "prepare_streams",
+    "printable",
+    "unexpected",
     "written",
 ]
 
@@ -69,6 +74,22 @@ def painted(line: str) -> str:
         if line.endswith(endings):
             return _paint(line, colour)
     return line
+
+
+def coloured(text: str, state: str) -> str:
+    """Text in the colour of what holds, does not, or is unusable."""
+    return _paint(text, {"ok": _GREEN, "FAILED": _RED}.get(state, _YELLOW))
+
+
+def printable(text: str) -> str:
+    """A name on one line and without escape sequences, whoever chose it."""
+    return text if text.isprintable() else repr(text)
+
+
+def unexpected(error: Exception) -> str:
+    """An error that should not have come, in one line."""
+    said = shown(" ".join(str(error).split()))
+    return f"unexpected error, please report it: {type(error).__name__}, {said}"
 
 
 def _paint(text: str, colour: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from keras_rk.butcher.files import LARGEST_FILE, errors_name, parse
@@ -10,7 +11,9 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.tableaux.as_tableau import as_tableau
 
-__all__ = ["add_method", "read"]
+__all__ = ["FORMATS", "add_method", "is_folder", "read"]
+
+FORMATS = "JSON, TOML or a drawing; - reads one from standard input"
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +21,23 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "method",
         metavar="NAME|FILE",
-        help="a named method, or a file with a tableau: JSON, TOML or a drawing (- reads it from "
-        "standard input)",
+        help=f"a named method, or a file with a tableau: {FORMATS}",
     )
+
+
+def is_folder(text: str) -> bool:
+    """Whether an argument means a folder: one of that name is there, and no method of that name."""
+    from keras_rk import tableaux
+
+    if not os.path.isdir(text):
+        return False
+    if os.path.basename(text) != text:
+        return True
+    try:
+        tableaux.get(text)
+    except TableauError:
+        return True
+    return False
 
 
 def read(method: str) -> Tableau:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from keras_rk.analysis.plots.canvas import figure_class
+
 
 def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
     """Draws panels side by side.
@@ -27,24 +29,13 @@ def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
             )
         painters[0](target)
         return target.figure
-    figure = _figure()(figsize=(5 * len(painters), 3.8), layout="constrained")
+    figure = figure_class()(figsize=(5 * len(painters), 3.8), layout="constrained")
     panels = figure.subplots(1, len(painters), squeeze=False)[0]
     for axes, paint in zip(panels, painters, strict=True):
         paint(axes)
     if target is not None:
         figure.savefig(target, dpi=150)
     return figure
-
-
-def _figure() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
-            f"Importing it failed with: {error}"
-        ) from error
-    return Figure
 
 
 def positive(xs: Sequence[Any], ys: Sequence[float | None]) -> tuple[list, list]:

@@ -6,7 +6,7 @@ Coefficients with long denominators lead to integers with thousands of digits; p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from operator import itemgetter, mul
@@ -33,8 +33,8 @@ class Weights:
     Both have a row for each coordinate of a number.
     """
 
-    rows: list[Callable[[Vector], Any]]
-    times_A: list[Callable[[Vector], Any]]
+    rows: Sequence[Callable[[Any], Any]]
+    times_A: Sequence[Callable[[Any], Any]]
     scale: Any
 
 

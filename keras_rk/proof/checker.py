@@ -20,7 +20,7 @@ from keras_rk.proof.failures import (
 )
 from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals
 from keras_rk.proof.pairs import examine_pair, higher_embedded_order
-from keras_rk.proof.report import CheckReport, Failure, Order
+from keras_rk.proof.report import MOST_BROKEN, CheckReport, Failure, Order
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["CheckReport", "check"]
@@ -116,7 +116,7 @@ def prove(
     deviations = [] if residuals.row_sums_hold else deviations_of_rows(tableau, tolerance)
     row_sums = all(deviation.verdict != "failed" for deviation in deviations)
     nonautonomous = main
-    if deviations and with_time:
+    if deviations and with_time and not (row_sums and residuals.hold_with_time(main.value)):
         coloured = Residuals(tableau, with_time=True, tolerance=tolerance)
         nonautonomous = _find_order(coloured, max(main.value, 1), 0)
         found.append(nonautonomous)
@@ -182,7 +182,7 @@ def _find_order(
         for residual in residuals.unmet(order, embedded):
             if residual.verdict == "failed":
                 broken.append(residual)
-                if order > asked:
+                if order > asked or len(broken) == MOST_BROKEN:
                     break
             else:
                 numeric.append(residual)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from keras_rk.numbers.linear_algebra import Vector, Weights
+from keras_rk.numbers.linear_algebra import Weights
 from keras_rk.proof.forms import Form
 from keras_rk.proof.rooted_trees import TIME_LEAF, OrderPlan, plan
 
@@ -26,18 +26,21 @@ class ElementaryWeights:
     Args:
         form: the tableau in the numbers to compute with.
         with_time: whether to use the trees with leaves for t, see `rooted_trees`.
+        row_sums: a vector to take for A 1.
     """
 
-    def __init__(self, form: Form, with_time: bool = False) -> None:
+    def __init__(self, form: Form, with_time: bool = False, row_sums: Any = None) -> None:
         self.with_time = with_time
         self._form = form
         self._prefix: list[int] = []
         self._child: list[int] = []
         self._order: list[int] = []
-        self._stages: dict[int, Vector] = {0: self._form.one}
-        self._derivatives: dict[int, Vector] = {}
+        self._stages: dict[int, Any] = {0: self._form.one}
+        self._derivatives: dict[int, Any] = {}
         if with_time:
             self._derivatives[TIME_LEAF] = self._form.nodes
+        if row_sums is not None:
+            self._derivatives[0] = row_sums
 
     def scaled(self, order: int, embedded: bool = False) -> Iterator[tuple[int, list[Any]]]:
         """For each tree of an order, its number within the order and its weight.
@@ -88,7 +91,7 @@ class ElementaryWeights:
         """What the weights of trees of an order are multiplied by."""
         return self._form.weights(order, embedded).scale
 
-    def _stage(self, tree: int) -> Vector:
+    def _stage(self, tree: int) -> Any:
         """u(t) for the tree with this number."""
         vector = self._stages.get(tree)
         if vector is None:
@@ -98,7 +101,7 @@ class ElementaryWeights:
             self._stages[tree] = vector
         return vector
 
-    def _derivative(self, tree: int) -> Vector:
+    def _derivative(self, tree: int) -> Any:
         """A u(t) for the tree with this number."""
         vector = self._derivatives.get(tree)
         if vector is None:

@@ -30,20 +30,21 @@ class Form(Protocol):
     """What the elementary weights need of a tableau.
 
     Vectors u(t) and numbers may come scaled, by factors that depend on the order of t alone.
+    What a vector is, a list or more, is the form's own affair.
     """
 
     @property
-    def one(self) -> Vector:
+    def one(self) -> Any:
         """u of the single vertex."""
 
     @property
-    def nodes(self) -> Vector:
+    def nodes(self) -> Any:
         """c, scaled like A u of the single vertex."""
 
-    def product(self, u: Vector, v: Vector) -> Vector:
+    def product(self, u: Any, v: Any) -> Any:
         """The entrywise product."""
 
-    def apply(self, u: Vector, order: int) -> Vector:
+    def apply(self, u: Any, order: int) -> Any:
         """A u, for the u of a tree of this order."""
 
     def weights(self, order: int, embedded: bool) -> Weights:

@@ -39,7 +39,11 @@ __all__ = ["IntegerForm"]
 
 
 class IntegerForm:
-    """See `forms.Form`."""
+    """See `forms.Form`.
+
+    Attributes:
+        denominator_bits: the length of the common denominator; 0 where there are square roots.
+    """
 
     def __init__(self, tableau: Tableau) -> None:
         explicit = tableau.is_explicit
@@ -54,6 +58,7 @@ class IntegerForm:
 
         self._denominators = _denominators(matrix, c, explicit)
         self._scale = self._denominators[-1]
+        self.denominator_bits = 0 if self._roots else self._scale.bit_length()
         self._is_uniform = self._denominators[0] == self._scale
         self._integer = integer_type(self._scale)
         self.one = [self._integer(x) for x in ([1] + [0] * (self._size - 1)) * tableau.stages]

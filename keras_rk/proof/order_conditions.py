@@ -17,7 +17,9 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.proof.elementary_weights import ElementaryWeights
-from keras_rk.proof.forms import absolute_form, exact_form
+from keras_rk.proof.enclosure_form import EnclosureForm
+from keras_rk.proof.forms import Form, absolute_form, exact_form
+from keras_rk.proof.integer_form import IntegerForm
 from keras_rk.proof.rooted_trees import RootedTree, planned_tree
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -34,6 +36,9 @@ LARGEST_TOLERANCE = 1e-9
 LARGEST_SHARE = 1e-3
 _EPS = 2.0**-52
 _LEADING_BITS = 512
+ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
+DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
+DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,14 @@ class Residual:
     """A condition before it is written out: tree `k` of an order.
 
     Attributes:
-        scaled, scale: the residual as the form has it.
+        embedded: whether it is one of the embedded weights.
         size: |Phi - 1/gamma| as a float; infinite where it contains symbols.
         verdict: as in `OrderCondition`.
     """
 
     order: int
     k: int
-    scaled: list[Any]
-    scale: Any
+    embedded: bool
     size: float
     verdict: Verdict
 
@@ -118,43 +122,79 @@ class Residuals:
 
     def all(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """One residual for each tree of an order, the tallest trees first."""
-        for k, density, one, scaled in self._residuals(order, embedded):
-            yield self._judge(order, k, embedded, scaled, density * one)
+        for k, size in self._sizes(order, embedded):
+            verdict = self._verdict(order, k, embedded, size) if size else "exact"
+            yield Residual(order, k, embedded, size, verdict)
 
     def unmet(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """Those that are not exactly zero."""
-        for k, density, one, scaled in self._residuals(order, embedded):
-            if any(scaled):
-                yield self._judge(order, k, embedded, scaled, density * one)
+        for k, size in self._sizes(order, embedded):
+            if size:
+                yield Residual(order, k, embedded, size, self._verdict(order, k, embedded, size))
 
-    def _residuals(self, order: int, embedded: bool) -> Iterator[tuple[int, int, Any, list[Any]]]:
-        """gamma * Phi - 1 for each tree, scaled, so that it is zero exactly if its entries are."""
+    def _sizes(self, order: int, embedded: bool) -> Iterator[tuple[int, float]]:
+        """|Phi - 1/gamma| for each tree: zero exactly if the residual is."""
+        enclosed = self._enclosures if order >= ENCLOSED_FROM else None
+        if enclosed is not None:
+            yield from self._enclosed_sizes(enclosed, order, embedded)
+            return
         densities = self._weights.plan(order).density
         one = self._weights.scale(order, embedded)
         for k, weight in self._weights.scaled(order, embedded):
-            density = densities[k]
-            scaled = [density * x for x in weight]
-            scaled[0] -= one
-            yield k, density, one, scaled
+            yield k, self._size(_residual(weight, densities[k], one), densities[k] * one)
 
-    def _judge(self, order: int, k: int, embedded: bool, scaled: list[Any], scale: Any) -> Residual:
-        if not any(scaled):
-            return Residual(order, k, scaled, scale, 0.0, "exact")
-        size = self._size(scaled, scale)
-        verdict = self._verdict(order, k, embedded, size)
-        return Residual(order, k, scaled, scale, size, verdict)
+    def _enclosed_sizes(
+        self, enclosed: ElementaryWeights, order: int, embedded: bool
+    ) -> Iterator[tuple[int, float]]:
+        """The same where an enclosure tells the residual from zero, and exactly where not."""
+        densities = enclosed.plan(order).density
+        one = enclosed.scale(order, embedded)
+        for k, ((midpoint, error),) in enclosed.scaled(order, embedded):
+            midpoint = densities[k] * midpoint - one
+            if abs(midpoint) >> DECISIVE_BITS > densities[k] * error:
+                yield k, _quotient(midpoint, densities[k] * one)
+            else:
+                yield k, self._size(*self._exactly(order, k, embedded))
+
+    def hold_with_time(self, order: int) -> bool:
+        """Whether an enclosure shows all conditions for y' = f(t, y) up to an order to be numeric.
+
+        Trees with leaves for t are many. Where c is A 1 but for rounding, one enclosure of a tree
+        without, in which c and A 1 stand for each other, holds the weights of all its colourings.
+        """
+        if order < ENCLOSED_FROM or not _is_dear(self._form):
+            return False
+        form = EnclosureForm(self._tableau)
+        weights = ElementaryWeights(form, row_sums=form.nodes_or_row_sums())
+        for n in range(1, order + 1):
+            densities = weights.plan(n).density
+            for k, ((midpoint, error),) in weights.scaled(n):
+                farthest = abs(densities[k] * midpoint - form.one_unit) + densities[k] * error
+                size = _quotient(farthest + 1, densities[k] * form.one_unit)
+                if size > SMALLEST_TOLERANCE or self._verdict(n, k, False, size) != "numeric":
+                    return False
+        return True
+
+    def _exactly(self, order: int, k: int, embedded: bool) -> tuple[list[Any], Any]:
+        """gamma * Phi - 1 for tree k, scaled, and its scale times gamma."""
+        density = self._weights.plan(order).density[k]
+        one = self._weights.scale(order, embedded)
+        return _residual(self._weights.weight(order, k, embedded), density, one), density * one
 
     def condition(self, residual: Residual) -> OrderCondition:
         """A residual written out."""
         here = self._weights.plan(residual.order)
+        scaled, scale = self._exactly(residual.order, residual.k, residual.embedded)
         return OrderCondition(
             tree=planned_tree(here.start + residual.k, self._weights.with_time),
             required=Fraction(1, here.density[residual.k]),
-            exact_residual=self._form.value(residual.scaled, residual.scale),
+            exact_residual=self._form.value(scaled, scale),
             verdict=residual.verdict,
         )
 
     def _size(self, scaled: list[Any], scale: Any) -> float:
+        if not any(scaled):
+            return 0.0
         try:
             if len(scaled) == 1 and not self._is_symbolic:
                 return _quotient(scaled[0], scale)
@@ -176,8 +216,34 @@ class Residuals:
         return "numeric" if size <= order * _EPS * weight else "failed"
 
     @cached_property
+    def _enclosures(self) -> ElementaryWeights | None:
+        """The weights in enclosures, where those decide most conditions and exact ones are dear.
+
+        That is: where the coefficients are fractions with long denominators and few of the small
+        conditions hold exactly, as with published decimals.
+        """
+        if not _is_dear(self._form):
+            return None
+        sizes = [size for _, size in self._sizes(ENCLOSED_FROM - 1, False)]
+        if 2 * sum(map(bool, sizes)) < len(sizes):
+            return None
+        return ElementaryWeights(EnclosureForm(self._tableau), self._weights.with_time)
+
+    @cached_property
     def _absolute(self) -> ElementaryWeights:
         return ElementaryWeights(absolute_form(self._tableau), self._weights.with_time)
+
+
+def _is_dear(form: Form) -> bool:
+    """Whether exact numbers are so long that enclosures cost less."""
+    return isinstance(form, IntegerForm) and form.denominator_bits > DEAR_BITS
+
+
+def _residual(weight: list[Any], density: int, one: Any) -> list[Any]:
+    """gamma * Phi - 1, scaled like the weight: zero exactly if its entries are."""
+    scaled = [density * x for x in weight]
+    scaled[0] -= one
+    return scaled
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:

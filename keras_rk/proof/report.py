@@ -14,7 +14,8 @@ from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
 __all__ = ["CheckReport", "Failure", "Order", "Suggestion"]
 
-MOST_CONDITIONS = 5
+MOST_BROKEN = 1000  # conditions of one order that are written out, each exactly
+MOST_CONDITIONS = 5  # of those, how many are printed
 MOST_SUGGESTIONS = 3
 
 
@@ -43,8 +44,8 @@ class Order:
         verdict: "exact" if all residuals up to `value` are zero, "numeric" if the largest is
             within the tolerance.
         largest: the numeric condition with the largest residual, or None.
-        broken: conditions of order `value + 1` that fail: all of them if that order was
-            claimed or asked for, otherwise the first one found.
+        broken: conditions of order `value + 1` that fail: all of them, up to 1,000, if that order
+            was claimed or asked for, otherwise the first one found.
     """
 
     value: int
@@ -258,7 +259,9 @@ def _failure_lines(report: CheckReport) -> list[str]:
             lines.append(f"      {formula} = {condition.required}, levels {_levels(condition)}")
         rest = len(failure.conditions) - MOST_CONDITIONS
         if rest > 0:
-            lines.append(f"    and {rest} more trees of order {failure.conditions[0].tree.order}")
+            bound = "at least " * (len(failure.conditions) == MOST_BROKEN)
+            order = failure.conditions[0].tree.order
+            lines.append(f"    and {bound}{rest} more trees of order {order}")
     return lines
 
 

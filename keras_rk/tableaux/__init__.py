@@ -18,6 +18,8 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order8,
     order9,
     order10,
+    order12,
+    order14,
     strong_stability,
 )
 from keras_rk.tableaux.registry import aliases, described, get, names
