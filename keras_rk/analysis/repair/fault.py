@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from fractions import Fraction
 from functools import cached_property
 
 from keras_rk.analysis.repair.fixed_point import FixedPoint, Row, to_fixed
@@ -11,6 +12,7 @@ from keras_rk.analysis.repair.unknowns import roots_along
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient
 from keras_rk.numbers.square_roots import Surd
+from keras_rk.proof.digits import rounding_unit
 from keras_rk.proof.failures import deviations_of_rows
 from keras_rk.proof.report import CheckReport
 
@@ -22,6 +24,7 @@ _COARSE_BITS, _WORTH_IT = 224, 200
 _TIGHT = 64  # of the places, those that rounding may spoil
 _LOOSE = (0.0, 1e-12, 1e-9)  # what rounding may leave of a condition: nothing, or a bit
 _TREES = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766, 12486, 32973)  # of order 1, 2, ...
+_FINE, _SEVERAL = Fraction(1, 10**12), 3  # units of decimals, and how many make a tableau rounded
 _SCREENED = 5  # conditions of higher orders are looked at only where lower ones say nothing
 
 
@@ -104,10 +107,17 @@ class Fault:
 
     def levels(self) -> Iterator[Fault]:
         """The same fault, strictly, and then as if conditions only held up to rounding."""
-        for loose in _LOOSE[self.tableau.has_floats :]:
+        for loose in _LOOSE[self._is_rounded :]:
             other = copy(self)
             other._loose = loose
             yield other
+
+    @property
+    def _is_rounded(self) -> bool:
+        """Whether several coefficients are floats or long decimals: no condition holds strictly."""
+        rows = (*self.tableau.exact_A, *self.tableau.exact_weights)
+        long = sum(0 < rounding_unit(x) < _FINE for row in rows for x in row)
+        return self.tableau.has_floats or long >= _SEVERAL
 
     @property
     def proof_seconds(self) -> float:

@@ -24,6 +24,7 @@ _ROUNDED = Fraction(1, 10**11)
 _MOST = 2  # neighbours that are tried
 _LONGEST = 10**20
 _LARGEST_FACTOR = 24
+_READABLE = 10**6  # decimals of more places are no fractions
 
 
 def exact_root(
@@ -86,8 +87,9 @@ def _neighbours(old: Fraction, root: Fraction) -> Iterator[Fraction]:
     if not old or not root:
         return
     near = max(_NEAR, _NEAR / abs(root))
-    yield from map(Fraction, _alike(decimal_text(old), root, near))
-    if old.denominator == 1 or looks_like_float(old):
+    decimal = decimal_text(old)
+    yield from map(Fraction, _alike(decimal, root, near))
+    if old.denominator == 1 or (decimal and old.denominator > _READABLE):
         return
     for factor in range(1, _LARGEST_FACTOR + 1):  # the fraction as it may have been before
         p, q = factor * old.numerator, factor * old.denominator
