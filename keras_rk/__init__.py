@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keras_rk import analysis, diagnostics, layers, tableaux
     from keras_rk.analysis import plots, stability
     from keras_rk.analysis.analyse import Analysis, analyse
+    from keras_rk.analysis.checking import check
     from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from keras_rk.models.recalibration import recalibrate
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
-    from keras_rk.proof.checker import CheckReport, check
+    from keras_rk.proof.checker import CheckReport
     from keras_rk.proof.continuous import check_extension
     from keras_rk.proof.extension_report import ExtensionReport
 
@@ -63,8 +64,8 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
     "analyse": "analysis.analyse",
-    "check": "proof.checker",
     "check_extension": "proof.continuous",
+    "check": "analysis.checking",
     "recalibrate": "models.recalibration",
     "solve_order_conditions": "analysis.symbolic_solutions",
     "with_method": "models.method_replacement",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from keras_rk.butcher.reading import order_number
@@ -160,6 +161,14 @@ def prove(
         evidence=evidence,
         remarks=tuple(filter(None, remarks)),
         extension=extension,
+        _prove=partial(
+            prove,
+            requested=requested,
+            limit=limit,
+            tolerance=tolerance,
+            require_row_sums=require_row_sums,
+            with_time=with_time,
+        ),
     )
 
 
