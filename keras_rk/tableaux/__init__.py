@@ -27,6 +27,8 @@ from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods d
     order10,
     order12,
     order14,
+    other_libraries,
+    storage,
     strong_stability,
 )
 from keras_rk.tableaux.registry import aliases, described, get, names
