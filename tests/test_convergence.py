@@ -107,7 +107,6 @@ BY_NAME = {
     "papakostas65": Setting((8, 16), strength=0.3, frequency=0.7, size=1, speed=0.5),
     "enright_verner87": Setting((8, 16), strength=0.3, frequency=0.7, size=1, speed=0.5),
     "verner87_robust": Setting((4, 8), time=2, frequency=1.5, seed=2, speed=0.5),
-    "kovalnogov87": Setting((8, 16), time=2, size=1.5, speed=0.5),
     "fehlberg89": Setting((4, 8), frequency=1.5, size=1, seed=2, speed=0.5),
     "verner98_1978": Setting((8, 16), time=2, size=1, seed=2),
     "verner98_robust": Setting((4, 8), strength=0.3, frequency=1.5, size=1.5, speed=1.5),

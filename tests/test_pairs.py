@@ -111,6 +111,8 @@ def test_the_published_pairs_that_are_blind():
         "fehlberg87",
         "fehlberg89",
         "feagin10",
+        "feagin1210",
+        "feagin1412",
         "sayfy_aburub43",
     }
 

@@ -166,7 +166,6 @@ EXPECTED = {
     "verner87_maple": (8, 7, "exact", 13),
     "enright_verner87": (8, 7, "exact", 13),
     "verner87_robust": (8, 7, "numeric", 13),
-    "kovalnogov87": (8, 7, "numeric", 13),
     "fehlberg89": (8, 9, "numeric", 17),
     "sharp98": (9, 8, "exact", 16),
     "tsitouras98": (9, 8, "exact", 16),
@@ -364,6 +363,37 @@ def test_an_alias_finds_its_method(alias, name):
 )
 def test_well_known_aliases(alias, name):
     assert tableaux.aliases()[alias] == name
+
+
+ARKODE = sorted(alias for alias in tableaux.aliases() if alias.startswith("arkode_"))
+TSRK = sorted(alias for alias in tableaux.aliases() if alias.startswith("tsrk"))
+
+
+@pytest.mark.parametrize("alias", ARKODE)
+def test_names_of_arkode_say_stages_and_orders(alias):
+    """Stages, order of the embedded weights (where there are some), order."""
+    stages, *embedded, order = map(int, re.findall(r"(?<=_)\d+", alias))
+    found = check(tableaux.get(alias))
+    assert (found.tableau.stages, found.order) == (stages, order)
+    assert found.embedded_order == (embedded[0] if embedded else None)
+
+
+@pytest.mark.parametrize("alias", TSRK)
+def test_names_of_petsc_say_the_order(alias):
+    assert check(tableaux.get(alias)).order == int(re.search(r"\d", alias)[0])
+
+
+def test_arkode_and_petsc_are_complete():
+    assert (len(ARKODE), len(TSRK)) == (27, 12)
+
+
+@pytest.mark.parametrize("typo", ["arkode_dormand_prince_7_4_6", "tsrk9"])
+def test_names_of_other_libraries_are_not_suggested(typo):
+    assert not any(name.startswith(("arkode", "tsrk")) for name in suggestions(typo))
+
+
+def test_no_two_names_stand_for_one_tableau():
+    assert len({tableaux.get(name) for name in tableaux.names()}) == len(tableaux.names())
 
 
 @pytest.mark.parametrize(

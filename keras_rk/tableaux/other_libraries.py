@@ -41,6 +41,7 @@ for _name, _others in {
     "cash_karp54": ("arkode_cash_karp_6_4_5",),
     "dormand_prince54": ("arkode_dormand_prince_7_4_5", "tsrk5dp"),
     "bogacki_shampine54": ("tsrk5bs",),
+    # whose error estimate, b - b_hat, is 33/20 of that of `tsitouras54`
     "tsitouras54": ("arkode_tsitouras_7_4_5",),
     "kennedy_carpenter54": ("arkode_ark548l2sa_erk_8_4_5",),
     "kennedy_carpenter54_2019": ("arkode_ark548l2sab_erk_8_4_5",),
