@@ -249,6 +249,7 @@ def test_verdict(name, reports):
 @each_method
 def test_stages(name):
     assert tableaux.get(name).stages == EXPECTED[name][3]
+    assert registry.METHODS[name].stages == EXPECTED[name][3]
 
 
 @each_method

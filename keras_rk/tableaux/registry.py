@@ -6,6 +6,7 @@ coefficient is parsed, no `Tableau` built, before somebody asks for the method b
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ __all__ = [
     "names",
 ]
 
+_INDICES = re.compile(r"\[([0-9]+)")
 _LONGEST_NAME = 64
 _MOST_OF_AN_ORDER = 8  # methods, in an error
 
@@ -42,6 +44,13 @@ class NamedMethod:
     source: str
     drawing: str | None
     listing: str | None
+
+    @property
+    def stages(self) -> int:
+        """Read off the text, which lists need for all methods, without reading coefficients."""
+        if self.drawing is not None:
+            return self.drawing.partition("--")[0].count("|")
+        return max(map(int, _INDICES.findall(self.listing or "")), default=0)
 
     def coefficients(self) -> Coefficients:
         if self.drawing is not None:
@@ -135,7 +144,7 @@ def described() -> list[dict[str, Any]]:
             "name": name,
             "order": METHODS[name].order,
             "embedded_order": METHODS[name].embedded_order,
-            "stages": len(METHODS[name].coefficients().b),
+            "stages": METHODS[name].stages,
             "source": METHODS[name].source,
             "aliases": [alias for alias, stands_for in _ALIASES.items() if stands_for == name],
         }
