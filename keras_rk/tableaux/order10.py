@@ -1,6 +1,6 @@
 """Methods of order 10.
 
-Decimals of 85 digits, so the conditions hold to 84 digits and more, and not exactly.
+Decimals of 75 to 85 digits and more, so the conditions hold to nearly as many, and not exactly.
 """
 
 from keras_rk.tableaux.registry import method

@@ -34,8 +34,8 @@ def runge_kutta_chebyshev(stages: Any, order: Any = 2, damping: Any = None) -> T
 
     In a network the step dt is 1 as a rule, and a residual block y + f(y) is Euler's method: stable
     for Jacobians of f with eigenvalues from -2 to 0. Where f is steeper (its Lipschitz constant
-    is larger than 2, as trained fields' are), activations oscillate and grow from step to step. s
-    stages allow 2 s^2 instead of the 2 s of s Euler steps at the same cost.
+    is larger than 2, as a trained one's may be), activations oscillate and grow from step to step.
+    s stages allow 2 s^2 instead of the 2 s of s Euler steps at the same cost.
 
     Args:
         stages: s, from 1 (order 2: from 2) to 100. Damped, the coefficients have so many digits

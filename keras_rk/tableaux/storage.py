@@ -1,10 +1,10 @@
 """Methods that need few registers: the right-hand side and the state share them.
 
-The coefficients published are those of the low-storage form,
+The coefficients published are those of a low-storage form, such as
 
     S = A_i S + dt f(y),    y = y + B_i S,
 
-which is multiplied out here: from 14 and more significant digits come the many more that are
+which is multiplied out here: from 12 and more significant digits come the many more that are
 listed. In a network, memory is not saved by this: the stages are kept for the gradient.
 """
 
