@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from keras_rk.errors import TableauError
 
@@ -22,6 +22,7 @@ __all__ = ["Elimination"]
 
 Polynomial = Any  # an element of SymPy's ring of polynomials
 MAX_TERMS = 100  # of an equation; the conditions of order 4 in four stages have up to 29
+MAX_EXPANDED = 1000  # of an equation before its factors are divided out
 MAX_CASES = 5000
 
 
@@ -75,7 +76,9 @@ class Elimination:
             TableauError: where no equation is linear in an unknown, or quadratic in one alone, or
                 where the equations grow too long or take too much time.
         """
-        numerators = [self._field.from_expr(equation).numer for equation in equations]
+        numerators = []
+        for equation in equations:
+            numerators.append(_check_terms(self._field.from_expr(equation).numer, MAX_TERMS))
         known = (self._field.from_expr(polynomial).numer for polynomial in nonzero)
         factors = frozenset(factor for each in known for factor in self._factors(each))
         yield from self._solutions_of(_Case(tuple(numerators), factors))
@@ -101,14 +104,17 @@ class Elimination:
             pending.extend(reversed(list(cases)))
 
     def _count(self) -> None:
-        """One more case, if there is time."""
+        """One more case, if there may be one."""
         self._cases += 1
-        if self._cases > MAX_CASES or time.monotonic() > self._end:
-            raise TableauError(
-                f"The order conditions are solved in {self._limit:g} seconds and {MAX_CASES} "
-                f"cases at most. Received: conditions that take more, after {self._cases} cases; "
-                "put numbers in place of some symbols."
-            )
+        if self._cases > MAX_CASES:
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        raise TableauError(
+            f"The order conditions are solved in {self._limit:g} seconds and {MAX_CASES} cases at "
+            f"most. Received: conditions that take more, after {self._cases} cases; put numbers "
+            "in place of some symbols."
+        )
 
     def _eliminated(
         self, case: _Case, equation: Polynomial, unknown: int, pivot: Polynomial, rest: Polynomial
@@ -218,11 +224,9 @@ class Elimination:
             return [polynomial]
         if polynomial in self._factored:
             return self._factored[polynomial]
-        if len(polynomial) > MAX_TERMS:
-            raise TableauError(
-                f"The order conditions are solved while they have at most {MAX_TERMS} terms. "
-                f"Received: one of {len(polynomial)}; put numbers in place of some symbols."
-            )
+        _check_terms(polynomial, MAX_TERMS)
+        if time.monotonic() > self._end:
+            self._give_up()
         factors = [factor.monic() for factor, _ in polynomial.factor_list()[1]]
         factors.sort(key=lambda factor: (len(factor), str(factor)))
         self._factored[polynomial] = factors
@@ -265,8 +269,8 @@ class Elimination:
         """The numerator of a polynomial with above / below in place of an unknown."""
         total, power = self._ring.zero, self._ring.one
         for part in reversed(self._by_powers(polynomial, unknown)):
-            total = total * above + part * power
-            power *= below
+            total = _check_terms(total * above + part * power, MAX_EXPANDED)
+            power = _check_terms(power * below, MAX_EXPANDED)
         return total
 
     def _values(self, case: _Case) -> dict[sympy.Symbol, Any]:
@@ -296,3 +300,13 @@ class Elimination:
 def _without(equation: Polynomial, case: _Case) -> tuple[Polynomial, ...]:
     """The other equations of a case."""
     return tuple(other for other in case.equations if other != equation)
+
+
+def _check_terms(polynomial: Polynomial, most: int) -> Polynomial:
+    """The polynomial, unless it is too long."""
+    if len(polynomial) > most:
+        raise TableauError(
+            f"The order conditions are solved while they have at most {most} terms. "
+            f"Received: one of {len(polynomial)}; put numbers in place of some symbols."
+        )
+    return polynomial

@@ -113,13 +113,15 @@ def solve_order_conditions(
     renamed, nodes = _by_nodes(given)
     unknowns = _by_priority(renamed)
     elimination = Elimination(unknowns, seconds)
-    conditions = list(equations_up_to(renamed, order, None))
-    if any(condition == False for condition in conditions):  # noqa: E712  (SymPy's false)
-        return ()
-    differences = [condition.lhs - condition.rhs for condition in conditions]
-    found = list(elimination.solutions(differences, _denominators(renamed)))
+    conditions = equations_up_to(renamed, order, None)
+    found = list(elimination.solutions(map(_difference, conditions), _denominators(renamed)))
     families = [_family(given, renamed, nodes, values, order) for values in _distinct(found)]
     return tuple(sorted(families, key=lambda family: -len(family.parameters)))
+
+
+def _difference(condition: Any) -> Any:
+    """What is to be zero; SymPy's `false` has no sides, and no solution."""
+    return condition.lhs - condition.rhs if condition.args else 1
 
 
 def _check(tableau: Tableau, order: int, seconds: Any) -> None:
