@@ -222,6 +222,7 @@ def test_what_is_no_number_in_latex(written, deadline):
         r"\begin{array}{c|c} c & A \\ \hline & b^T \end{array}",
         KUTTA3.to_latex() + KUTTA3.to_latex(),  # two of them
         r"A = \begin{pmatrix} 0 \end{pmatrix}",
+        r"A^T = \begin{pmatrix} 0 \end{pmatrix}, b = \begin{pmatrix} 1 \end{pmatrix}",
         r"A = \begin{pmatrix} 0 \end{pmatrix} A = \begin{pmatrix} 0 \end{pmatrix}",
         r"\frac{1}{2}",
     ],
@@ -667,3 +668,13 @@ def test_long_texts_are_done_with_at_once(text):
     assert time.process_time() - start < 2  # quadratic ones take hours
     assert "Received" in message
     assert len(message) < 1000
+
+
+def test_symbols_are_printed_but_not_written_to_files():
+    alpha = pytest.importorskip("sympy").Symbol("alpha")
+    family = Tableau([[], [alpha]], [1 - 1 / (2 * alpha), 1 / (2 * alpha)], name="second order")
+    assert r"\frac{1}{2 \alpha}" in family.to_latex(zeros=False)
+    assert "1/(2*alpha)" in family.to_html()
+    for write in (family.to_csv, family.to_json, family.to_python, family.to_julia, family.to_c):
+        with pytest.raises(TableauError, match="Received: the symbols alpha"):
+            write()

@@ -140,6 +140,8 @@ def _matrices(text: str, found: list[re.Match[str]]) -> dict[str, Any]:
     for match in found:
         end = re.compile(r"\\end\s*\{" + match["kind"] + r"\}").search(text, match.end())
         key = _assigned(match)
+        if key == "A" and "^" in match[0]:
+            _refuse(f"A transposed, {shown(match[0])}")
         if end is None or key in data:
             _refuse(f"{shown(match[0])} twice" if end else f"{shown(match[0])} without its end")
         rows = [_cells(row) for row in _ROW_END.split(text[match.end() : end.start()])]
