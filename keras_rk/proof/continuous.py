@@ -26,8 +26,8 @@ from keras_rk.numbers.coefficients import Coefficient, is_symbolic, sum_of, to_s
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.extension_report import ContinuousCondition, ExtensionReport
 from keras_rk.proof.forms import absolute_form, exact_form
-from keras_rk.proof.order_conditions import EPS, LARGEST_SHARE, Verdict, check_tolerance, judged
 from keras_rk.proof.rooted_trees import planned_tree
+from keras_rk.proof.verdicts import EPS, LARGEST_SHARE, Verdict, check_tolerance, judged
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["check_extension"]
