@@ -106,8 +106,6 @@ def test_the_published_pairs_that_are_blind():
         "fehlberg78",
         "fehlberg87",
         "feagin10",
-        "feagin1210",
-        "feagin1412",
     }
 
 

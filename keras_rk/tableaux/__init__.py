@@ -11,6 +11,7 @@ Imports `butcher` and what is below it.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.tableaux import (  # noqa: F401  (each module writes its methods down)
@@ -41,12 +42,18 @@ __all__ = [
     "names",
 ]
 
-_EXTENSIONS = ("continuous", "continuous_names", "hermite")
+_FAMILIES = {  # where a family comes from; its module is imported when it is first asked for
+    "continuous": "extensions",
+    "continuous_names": "extensions",
+    "hermite": "extensions",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _EXTENSIONS:  # they compute with exact numbers, which lists of names need not load
-        from keras_rk.tableaux import extensions
-
-        return getattr(extensions, name)
+    if name in _FAMILIES:
+        return getattr(import_module(f"keras_rk.tableaux.{_FAMILIES[name]}"), name)
     raise AttributeError(f"module 'keras_rk.tableaux' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
