@@ -289,7 +289,7 @@ class Tableau:
         """
         return rationalized(self, tolerance)
 
-    def marked(self, has_floats: bool) -> Tableau:
+    def _with_floats(self, has_floats: bool) -> Tableau:
         """This tableau, while it is in the making: whether its coefficients came as floats."""
         object.__setattr__(self, "has_floats", has_floats)
         return self
@@ -328,7 +328,7 @@ class Tableau:
         """The tableau that `to_dict` wrote; other keys and missing ones are refused."""
         arguments, has_floats = arguments_in(data)
         tableau = cls(**arguments)
-        return tableau.marked(tableau.has_floats or has_floats)
+        return tableau._with_floats(tableau.has_floats or has_floats)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The tableau as JSON text; `from_json` gives it back exactly."""
