@@ -30,6 +30,7 @@ __all__ = [
     "Residuals",
     "Verdict",
     "order_conditions",
+    "size_of",
 ]
 
 _LEADING_BITS = 512
@@ -194,14 +195,7 @@ class Residuals:
         )
 
     def _size(self, scaled: list[Any], scale: Any) -> float:
-        if not any(scaled):
-            return 0.0
-        try:
-            if len(scaled) == 1 and not self._is_symbolic:
-                return _quotient(scaled[0], scale)
-            return abs(float(self._form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
-        except (TypeError, OverflowError):  # symbols, or beyond float64
-            return math.inf
+        return size_of(self._form, scaled, scale)
 
     def _verdict(self, order: int, k: int, embedded: bool, size: float) -> Verdict:
         largest = LARGEST_SHARE / self._weights.plan(order).density[k]
@@ -243,6 +237,18 @@ def _residual(weight: list[Any], density: int, one: Any) -> list[Any]:
     scaled = [density * x for x in weight]
     scaled[0] -= one
     return scaled
+
+
+def size_of(form: Form, scaled: list[Any], scale: Any) -> float:
+    """|x| for a number as its form has it: zero exactly if x is, infinite where it has symbols."""
+    if not any(scaled):
+        return 0.0
+    try:
+        if len(scaled) == 1 and isinstance(form, IntegerForm):
+            return _quotient(scaled[0], scale)
+        return abs(float(form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
+    except (TypeError, OverflowError):  # symbols, or beyond float64
+        return math.inf
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:
