@@ -38,7 +38,7 @@ def rebuilt(tableau: Tableau, **arguments: Any) -> Tableau:
         "source": tableau.source,
     }
     changed = type(tableau)(**(own | arguments))
-    return changed.marked(changed.has_floats or tableau.has_floats)
+    return changed._with_floats(changed.has_floats or tableau.has_floats)
 
 
 def with_numbers(tableau: Tableau, values: Mapping[str, Any]) -> Tableau:
@@ -57,7 +57,7 @@ def with_numbers(tableau: Tableau, values: Mapping[str, Any]) -> Tableau:
         return substituted(x, chosen) if is_symbolic(x) else x
 
     changed = _mapped(tableau, put)
-    return changed.marked(changed.has_floats or any(map(is_float, values.values())))
+    return changed._with_floats(changed.has_floats or any(map(is_float, values.values())))
 
 
 def rationalized(tableau: Tableau, tolerance: Any) -> Tableau:
@@ -72,7 +72,9 @@ def rationalized(tableau: Tableau, tolerance: Any) -> Tableau:
         return simplest(x, limit) if isinstance(x, Fraction) else x
 
     changed = _mapped(tableau, simplify)
-    return changed.marked(changed.has_floats and any(map(looks_like_float, changed.coefficients)))
+    return changed._with_floats(
+        changed.has_floats and any(map(looks_like_float, changed.coefficients))
+    )
 
 
 def _mapped(tableau: Tableau, function: Callable[[Coefficient], Any]) -> Tableau:

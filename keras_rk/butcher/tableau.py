@@ -293,7 +293,7 @@ class Tableau(Writing):
         """
         return rationalized(self, tolerance)
 
-    def marked(self, has_floats: bool) -> Tableau:
+    def _with_floats(self, has_floats: bool) -> Tableau:
         """This tableau, while it is in the making: whether its coefficients came as floats."""
         object.__setattr__(self, "has_floats", has_floats)
         return self
@@ -336,7 +336,7 @@ class Tableau(Writing):
         """
         arguments, has_floats = arguments_in(in_butcher_form(data))
         tableau = cls(**arguments)
-        return tableau.marked(tableau.has_floats or has_floats)
+        return tableau._with_floats(tableau.has_floats or has_floats)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The tableau as JSON text; `from_json` gives it back exactly."""

@@ -19,9 +19,10 @@ from keras_rk.proof.failures import (
     method_failures,
     order_failures,
 )
-from keras_rk.proof.order_conditions import LARGEST_SHARE, Residual, Residuals, check_tolerance
+from keras_rk.proof.order_conditions import Residual, Residuals
 from keras_rk.proof.pairs import examine_pair, higher_embedded_order
 from keras_rk.proof.report import MOST_BROKEN, CheckReport, Failure, Order
+from keras_rk.proof.verdicts import LARGEST_SHARE, check_tolerance
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["CheckReport", "check"]

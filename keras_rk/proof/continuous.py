@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_rk.butcher.continuous_weights import slopes_at_end, values_at_end
 from keras_rk.butcher.reading import order_number
@@ -26,8 +26,9 @@ from keras_rk.numbers.coefficients import Coefficient, is_symbolic, sum_of, to_s
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.extension_report import ContinuousCondition, ExtensionReport
 from keras_rk.proof.forms import absolute_form, exact_form
-from keras_rk.proof.order_conditions import EPS, LARGEST_SHARE, Verdict, check_tolerance, judged
+from keras_rk.proof.order_conditions import size_of
 from keras_rk.proof.rooted_trees import planned_tree
+from keras_rk.proof.verdicts import EPS, LARGEST_SHARE, Verdict, check_tolerance, judged
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["check_extension"]
@@ -102,17 +103,30 @@ def prove_extension(
 ) -> ExtensionReport:
     """`check_extension`, for arguments that are in order."""
     conditions = _Conditions(tableau, polynomials, tolerance)
-    value, largest, broken = limit, None, None
+    value = limit
+    largest: _Residual | None = None
+    broken: _Residual | None = None
     for order in range(1, limit + 1):
         unmet = list(conditions.unmet(order))
-        broken = next((condition for condition in unmet if condition.verdict == "failed"), None)
+        broken = next((residual for residual in unmet if residual.verdict == "failed"), None)
         if broken is not None:
             value = order - 1
             break
         candidates = unmet if largest is None else [largest, *unmet]
-        largest = max(candidates, key=lambda condition: condition.size, default=None)
+        largest = max(candidates, key=lambda residual: residual.size, default=None)
+    worst, first = (x and conditions.condition(x) for x in (largest, broken))
     joins = _joins(tableau, polynomials, tolerance)
-    return ExtensionReport(tableau, requested, value, largest, broken, *joins)
+    return ExtensionReport(tableau, requested, value, worst, first, *joins)
+
+
+class _Residual(NamedTuple):
+    """A condition before it is written out: for each power of theta a number as its form has it."""
+
+    order: int
+    k: int
+    scaled: list[tuple[list[Any], Any]]
+    size: float
+    verdict: Verdict
 
 
 class _Conditions:
@@ -132,7 +146,7 @@ class _Conditions:
         self._form = exact_form(tableau, powers)
         self._weights = ElementaryWeights(self._form)
 
-    def unmet(self, order: int) -> Iterator[ContinuousCondition]:
+    def unmet(self, order: int) -> Iterator[_Residual]:
         """Those that are not exactly met, the tallest trees first."""
         here = self._weights.plan(order)
         rows = [self._weights.scaled(order, row) for row in range(self._degree)]
@@ -149,7 +163,7 @@ class _Conditions:
             if order > self._degree:
                 residuals += self._missing(order, density)
             if any(any(scaled) for scaled, _ in residuals):
-                yield self._condition(order, k, residuals)
+                yield self._judged(order, k, residuals)
 
     def _missing(self, order: int, density: int) -> list[tuple[list[Any], Any]]:
         """The residuals at powers of theta beyond the degree: theta^|t| is not reached."""
@@ -159,12 +173,8 @@ class _Conditions:
             ([zero[0] - scale, *zero[1:]], density * scale)
         ]
 
-    def _condition(
-        self, order: int, k: int, residuals: Sequence[tuple[list[Any], Any]]
-    ) -> ContinuousCondition:
-        here = self._weights.plan(order)
-        exact = tuple(self._form.value(scaled, scale) for scaled, scale in residuals)
-        size = _size(exact)
+    def _judged(self, order: int, k: int, residuals: list[tuple[list[Any], Any]]) -> _Residual:
+        size = math.fsum(size_of(self._form, scaled, scale) for scaled, scale in residuals)
 
         def rounding() -> float:
             if self._tableau.is_symbolic:
@@ -172,12 +182,19 @@ class _Conditions:
             (weight,) = self._absolute.weight(order, k, 0)
             return float(order * EPS * weight)
 
+        largest = LARGEST_SHARE / self._weights.plan(order).density[k]
+        verdict = judged(size, largest, self._tolerance, rounding)
+        return _Residual(order, k, residuals, size, verdict)
+
+    def condition(self, residual: _Residual) -> ContinuousCondition:
+        """A residual written out."""
+        here = self._weights.plan(residual.order)
         return ContinuousCondition(
-            tree=planned_tree(here.start + k),
-            required=Fraction(1, here.density[k]),
-            exact_residual=exact,
-            size=size,
-            verdict=judged(size, LARGEST_SHARE / here.density[k], self._tolerance, rounding),
+            tree=planned_tree(here.start + residual.k),
+            required=Fraction(1, here.density[residual.k]),
+            exact_residual=tuple(self._form.value(*pair) for pair in residual.scaled),
+            size=residual.size,
+            verdict=residual.verdict,
         )
 
     @cached_property
@@ -205,9 +222,10 @@ def _joins(
     def agrees(found: Sequence[Coefficient], expected: Sequence[Coefficient] | None) -> Verdict:
         if expected is None:
             return "failed"
-        residuals: dict[Any, list[Any]] = {}  # equal stages count as one
+        residuals: dict[int, list[Any]] = {}  # equal stages count as one
         for i, (x, y) in enumerate(zip(found, expected, strict=True)):
-            residuals.setdefault((tableau.exact_A[i], tableau.exact_c[i]), []).append(_minus(x, y))
+            if difference := _minus(x, y):
+                residuals.setdefault(_first_equal(tableau, i), []).append(difference)
         off = [total for x in residuals.values() if (total := sum_of(x))]
         if not off:
             return "exact"
@@ -222,6 +240,12 @@ def _joins(
         agrees([row[0] for row in polynomials], one(start)),
         agrees(slopes_at_end(polynomials), one(end)),
     )
+
+
+def _first_equal(tableau: Tableau, stage: int) -> int:
+    """The first stage with the same row of A and the same node."""
+    A, c = tableau.exact_A, tableau.exact_c
+    return next(j for j in range(stage + 1) if A[j] == A[stage] and c[j] == c[stage])
 
 
 def _minus(x: Coefficient, y: Coefficient) -> Any:

@@ -11,8 +11,8 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
-from keras_rk.proof.order_conditions import Verdict
 from keras_rk.proof.rooted_trees import RootedTree
+from keras_rk.proof.verdicts import Verdict
 
 __all__ = ["ContinuousCondition", "ExtensionReport"]
 

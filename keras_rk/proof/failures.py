@@ -13,13 +13,13 @@ from keras_rk.numbers.square_roots import Number
 from keras_rk.proof.advice import digits_advice, location_advice, row_sums_advice
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief, brief_pair
 from keras_rk.proof.extension_report import ExtensionReport
-from keras_rk.proof.order_conditions import (
+from keras_rk.proof.report import Failure, Order
+from keras_rk.proof.verdicts import (
     LARGEST_SHARE,
     LARGEST_TOLERANCE,
     SMALLEST_TOLERANCE,
     Verdict,
 )
-from keras_rk.proof.report import Failure, Order
 
 __all__ = [
     "Deviation",

@@ -6,21 +6,22 @@ A method has order p if the condition holds for every tree with at most p vertic
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
-from keras_rk.errors import TableauError, shown
+from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.enclosure_form import EnclosureForm
 from keras_rk.proof.forms import Form, absolute_form, exact_form
 from keras_rk.proof.integer_form import IntegerForm
 from keras_rk.proof.rooted_trees import RootedTree, planned_tree
+from keras_rk.proof.verdicts import EPS, LARGEST_SHARE, SMALLEST_TOLERANCE, Verdict, judged
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = [
@@ -28,21 +29,10 @@ __all__ = [
     "Residual",
     "Residuals",
     "Verdict",
-    "check_tolerance",
-    "judged",
     "order_conditions",
+    "size_of",
 ]
 
-Verdict = Literal["exact", "numeric", "failed"]
-SMALLEST_TOLERANCE = 1e-12
-# The bound is wide where coefficients are large. Measured over the named methods: their float64
-# copies leave residuals up to 3.3e-11, and an order they lack has one of at least 4.2e-7.
-LARGEST_TOLERANCE = 1e-9
-# Of 1/gamma: no tolerance lets a weight pass that is farther from it. Float64 copies of published
-# methods, up to order 12, miss 1/gamma by 3e-12 of it; the order that a named method lacks is
-# missed by at least 1.8e-3 of it (verner65).
-LARGEST_SHARE = 1e-3
-EPS = 2.0**-52
 _LEADING_BITS = 512
 TINIEST = math.ulp(0.0)  # stands for what is not zero, though its float would be
 _FLOAT_BITS = 1200
@@ -219,17 +209,7 @@ class Residuals:
         )
 
     def _size(self, scaled: list[Any], scale: Any) -> float:
-        if not any(scaled):
-            return 0.0
-        try:
-            if len(scaled) == 1 and not self._is_symbolic:
-                return max(_quotient(scaled[0], scale), TINIEST)
-            if not self._is_symbolic:
-                scaled, scale = _leading(scaled, scale)
-            size = abs(float(self._form.value(scaled, scale)))  # type: ignore[arg-type]
-            return max(size, TINIEST)
-        except (TypeError, OverflowError):  # symbols, or beyond float64
-            return math.inf
+        return size_of(self._form, scaled, scale)
 
     def _verdict(self, order: int, k: int, embedded: bool, size: float) -> Verdict:
         largest = LARGEST_SHARE / self._weights.plan(order).density[k]
@@ -273,37 +253,18 @@ def _residual(weight: list[Any], density: int, one: Any) -> list[Any]:
     return scaled
 
 
-def judged(
-    size: float, largest: float, tolerance: float | None, rounding: Callable[[], float]
-) -> Verdict:
-    """The verdict on a residual that is not exactly zero.
-
-    Args:
-        size: the residual's absolute value.
-        largest: more than that never passes.
-        tolerance: that of the user, or None.
-        rounding: what rounding the coefficients may leave; computed only where it decides.
-    """
-    if tolerance is not None:
-        return "numeric" if size <= min(tolerance, largest) else "failed"
-    if size > min(LARGEST_TOLERANCE, largest):
-        return "failed"
-    return "numeric" if size <= SMALLEST_TOLERANCE or size <= rounding() else "failed"
-
-
-def check_tolerance(tolerance: Any) -> None:
-    """Refuses what is no tolerance."""
-    if tolerance is None:
-        return
-    if (
-        isinstance(tolerance, bool)
-        or not isinstance(tolerance, int | float)
-        or not 0 <= tolerance < 1
-    ):
-        raise TableauError(
-            "`tolerance` must be a number in [0, 1) or None. "
-            f"Received: tolerance={shown(tolerance)}."
-        )
+def size_of(form: Form, scaled: list[Any], scale: Any) -> float:
+    """|x| for a number as its form has it: zero exactly if x is, infinite where it has symbols."""
+    if not any(scaled):
+        return 0.0
+    try:
+        if isinstance(form, IntegerForm):
+            if len(scaled) == 1:
+                return max(_quotient(scaled[0], scale), TINIEST)
+            scaled, scale = _leading(scaled, scale)
+        return abs(float(form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
+    except (TypeError, OverflowError):  # symbols, or beyond float64
+        return math.inf
 
 
 def _leading(scaled: list[Any], scale: Any) -> tuple[list[Any], Any]:
