@@ -2,9 +2,10 @@
 
     python examples/choosing.py activations
     python examples/choosing.py stability
+    python examples/choosing.py steepness
     python examples/choosing.py errors
 
-Each takes some seconds, in float64.
+In float64; the first takes about a minute, the others some seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import keras
 import numpy as np
 
 import keras_rk
+from keras_rk.diagnostics import lipschitz
 from keras_rk.layers import RKResidual
 
 keras.config.set_floatx("float64")
@@ -88,6 +90,14 @@ def stability() -> None:
     show(*rows)
 
 
+def steepness() -> None:
+    """dt times a Lipschitz constant of f, beside the stability interval of the method."""
+    f, x = random_network("tanh")
+    for dt in (0.5, 2.0):
+        model = keras.Sequential([keras.Input((WIDTH,)), RKResidual(f, "rk4", dt=dt)])
+        print(f"dt = {dt}\n{lipschitz(model, x, verbose=0)}\n")
+
+
 def errors() -> None:
     """Pairs of order 5, 16 steps: errors beside the error norm, both relative to the first one."""
     f, x = random_network("tanh")
@@ -104,10 +114,9 @@ def errors() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("activations", "stability", "errors"))
-    {"activations": activations, "stability": stability, "errors": errors}[
-        parser.parse_args().what
-    ]()
+    jobs = {job.__name__: job for job in (activations, stability, steepness, errors)}
+    parser.add_argument("what", choices=jobs)
+    jobs[parser.parse_args().what]()
 
 
 if __name__ == "__main__":

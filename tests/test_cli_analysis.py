@@ -68,6 +68,14 @@ def test_without_a_pair_there_are_no_lines_for_one(capsys):
     assert "embedded" not in capsys.readouterr().out
 
 
+def test_chosen_lines(capsys):
+    assert main(["compare", "euler", "rk4", "--lines", "error norm, order"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert lines == [["error", "norm", "0.5", "0.0145046"], ["order", "1", "4"]]
+    assert main(["compare", "rk4", "--lines", "colour"]) == 2
+    assert "takes some of: stages, order" in capsys.readouterr().err
+
+
 def test_compare_as_json(capsys):
     assert main(["compare", "euler", "heun2", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

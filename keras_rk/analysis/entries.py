@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "Entry", "as_data", "as_text", "plain", "shown"]
 
-_LABELS = 20  # columns
+_LABELS = 21  # columns
 _SHORT = 12  # characters of an exact coefficient of R(z)
 _NOTHING = "-"
 

@@ -10,6 +10,7 @@ from keras_rk.cli.output import HOLDS
 from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import read
 from keras_rk.cli.tables import table
+from keras_rk.errors import TableauError
 
 if TYPE_CHECKING:
     from keras_rk.analysis.analyse import Analysis
@@ -27,6 +28,9 @@ def add(commands: Any) -> None:
     compare.add_argument(
         "methods", nargs="+", metavar="NAME|FILE", help="named methods, or files with tableaux"
     )
+    compare.add_argument(
+        "--lines", metavar="A,B", help="these lines, separated by commas: order,error norm"
+    )
     compare.add_argument("--json", action="store_true", help="print the analyses as JSON")
     compare.set_defaults(run=_compare)
 
@@ -42,7 +46,7 @@ def _compare(options: argparse.Namespace) -> tuple[int, str]:
             columns.append(analysis.to_dict() if options.json else _column(analysis, name))
     if options.json:
         return HOLDS, json.dumps(columns, indent=2)
-    labels = [("", ""), *_labels(found)]
+    labels = [("", ""), *_chosen(_labels(found), options.lines)]
     rows = [
         (label, *(column.get((heading, label), "-") for column in columns))
         for heading, label in labels
@@ -63,6 +67,18 @@ def _labels(found: list[Analysis]) -> list[tuple[str, str]]:
             if entry.compared and any(map(entry.when, found))
         ),
     ]
+
+
+def _chosen(labels: list[tuple[str, str]], lines: str | None) -> list[tuple[str, str]]:
+    """The lines that are asked for, in that order."""
+    if lines is None:
+        return labels
+    known = {label: (heading, label) for heading, label in labels}
+    wanted = [label.strip() for label in lines.split(",")]
+    for label in wanted:
+        if label not in known:
+            raise TableauError(f"`--lines` takes some of: {', '.join(known)}. Received: {label!r}.")
+    return [known[label] for label in wanted]
 
 
 def _column(analysis: Analysis, name: str) -> dict[tuple[str, str], str]:
