@@ -62,7 +62,8 @@ def check(
         A `CheckReport`. It is true if the method is explicit and consistent, its nodes are row
         sums, it has the order asked for and those it claims, and embedded weights, if there are
         any, sum to 1 and give an error estimate that is not zero for all y' = f(t) (which it is
-        for some published pairs; for those the report says it). Print it to read it.
+        for some published pairs; for those the report says it). Print it to read it. Where it is
+        false, `suggestions` are tableaux that pass, with what to change, the likeliest first.
 
     Raises:
         TableauError: if the arguments are not usable.
