@@ -17,7 +17,7 @@ from typing import Any
 
 from keras_rk.analysis.arguments import numeric_tableau
 from keras_rk.analysis.scaled import Integral, Scaled, scaled
-from keras_rk.proof.order_conditions import LARGEST_SHARE, LARGEST_TOLERANCE, SMALLEST_TOLERANCE
+from keras_rk.proof.verdicts import LARGEST_SHARE, LARGEST_TOLERANCE, SMALLEST_TOLERANCE
 
 __all__ = ["SimplifyingAssumptions", "simplifying_assumptions", "stage_order"]
 

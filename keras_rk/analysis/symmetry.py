@@ -58,7 +58,7 @@ def adjoint(tableau: Any) -> Tableau:
         None if tableau.has_row_sums else c,
         name=f"adjoint of {tableau.name}" if tableau.name else None,
         source=tableau.source,
-    ).marked(tableau.has_floats)
+    )._with_floats(tableau.has_floats)
 
 
 def symmetry(tableau: Any) -> Property:

@@ -65,7 +65,8 @@ def check(
         sums, it has the order asked for and those it claims, and embedded weights, if there are
         any, sum to 1 and give an error estimate that is not zero for all y' = f(t) (which it is
         for some published pairs; for those the report says it). A continuous extension, if there
-        is one, ends at the step's result. Print it to read it.
+        is one, ends at the step's result. Print it to read it. Where it is false, `suggestions`
+        are tableaux that pass, with what to change, the likeliest first.
 
     Raises:
         TableauError: if the arguments are not usable.

@@ -78,7 +78,7 @@ def compose(*tableaux: Any, weights: Any = None) -> Tableau:
         ),
         name=_called("compose", *parts),
         source=_sources(parts),
-    ).marked(any(part.has_floats for part in parts))
+    )._with_floats(any(part.has_floats for part in parts))
 
 
 def scaled(tableau: Any, factor: Any) -> Tableau:
@@ -113,7 +113,7 @@ def scaled(tableau: Any, factor: Any) -> Tableau:
         claimed_embedded_order=tableau.claimed_embedded_order if step == 1 else None,
         name=_called("scaled", tableau, step),
         source=tableau.source,
-    ).marked(tableau.has_floats)
+    )._with_floats(tableau.has_floats)
 
 
 def richardson(tableau: Any, order: Any = None) -> Tableau:
@@ -164,7 +164,7 @@ def richardson(tableau: Any, order: Any = None) -> Tableau:
         claimed_embedded_order=p,
         name=_called("richardson", tableau),
         source="L. F. Richardson and J. A. Gaunt, The deferred approach to the limit (1927)",
-    ).marked(tableau.has_floats)
+    )._with_floats(tableau.has_floats)
 
 
 class _Stages:

@@ -48,7 +48,8 @@ class Clock:
 
 
 def name_of(place: Place) -> str:
-    """
+    """The place as users write it.
+
     >>> name_of(("A", 2, 1)), name_of(("b", 0, 3))
     ('A[2][1]', 'b[3]')
     """

@@ -25,6 +25,7 @@ _TIGHT = 64  # of the places, those that rounding may spoil
 _LOOSE = (0.0, 1e-12, 1e-9)  # what rounding may leave of a condition: nothing, or a bit
 _TREES = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842, 4766, 12486, 32973)  # of order 1, 2, ...
 _FINE, _SEVERAL = Fraction(1, 10**12), 3  # units of decimals, and how many make a tableau rounded
+_MOST_SCREENED = 9  # up to there are 486 trees
 _SCREENED = 5  # conditions of higher orders are looked at only where lower ones say nothing
 
 
@@ -131,7 +132,7 @@ class Fault:
         """The order up to which conditions are looked at before a proof is tried."""
         orders = [self.report.order, self.report.embedded_order or 0]
         failing = [n + 1 for n, wish in zip(orders, self.wishes, strict=False) if n < wish]
-        return max([_SCREENED, *failing])
+        return min(max([_SCREENED, *failing]), _MOST_SCREENED)
 
     @property
     def _bits(self) -> int:

@@ -21,6 +21,7 @@ _LONGEST = 120  # digits of a decimal that is compared as such
 def cost(old: Coefficient, new: Coefficient) -> float:
     """What it takes to write `old` where `new` was meant.
 
+    >>> from fractions import Fraction
     >>> cost(Fraction(3, 4), Fraction(3, 40)) < cost(Fraction(3, 4), Fraction(5, 37))
     True
     """
