@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from keras_rk import analysis, diagnostics, layers, tableaux
     from keras_rk.analysis import plots, stability
     from keras_rk.analysis.analyse import Analysis, analyse
+    from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
@@ -44,6 +45,7 @@ __all__ = [
     "plots",
     "recalibrate",
     "rooted_trees",
+    "solve_order_conditions",
     "stability",
     "tableaux",
     "with_method",
@@ -58,6 +60,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "analyse": "analysis.analyse",
     "check": "proof.checker",
     "recalibrate": "models.recalibration",
+    "solve_order_conditions": "analysis.symbolic_solutions",
     "with_method": "models.method_replacement",
 }
 _WING = {

@@ -74,6 +74,13 @@ class OrderCondition:
             return reduced(residual + to_sympy(self.required))
         return residual + self.required
 
+    @property
+    def equation(self) -> Any:
+        """Phi(t) = 1/gamma(t) as SymPy's `Eq`; `true` or `false` where it contains no symbol."""
+        import sympy
+
+        return sympy.Eq(to_sympy(self.exact_weight), to_sympy(self.required))
+
 
 @dataclass(frozen=True)
 class Residual:

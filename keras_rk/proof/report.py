@@ -8,6 +8,7 @@ from typing import Any
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
+from keras_rk.proof.equations import equations_up_to
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
 __all__ = ["CheckReport", "Failure", "Order"]
@@ -96,6 +97,23 @@ class CheckReport:
     @property
     def order_is_lower_bound(self) -> bool:
         return self.evidence[0].is_lower_bound
+
+    @property
+    def conditions(self) -> tuple[Any, ...]:
+        """What the symbols of a tableau must meet, as SymPy's equations; none for numbers.
+
+        These are Phi(t) = 1/gamma(t) for the trees t up to the order asked for or claimed, or else
+        up to the first order that does not hold for all values of the symbols, and c_i =
+        sum_j a_ij; those that hold for all values are left out. `keras_rk.solve_order_conditions`
+        solves them.
+
+        Raises:
+            TableauError: for an order above 6.
+        """
+        if not self.tableau.is_symbolic:
+            return ()
+        asked = max(self.requested_order or 0, self.claimed_order or 0) or self.order + 1
+        return tuple(equations_up_to(self.tableau, asked, self.claimed_embedded_order))
 
     def __bool__(self) -> bool:
         return not self.failures
