@@ -7,7 +7,7 @@ computing it raises `TableauError`; its line then shows a dash and its value is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "Entry", "as_data", "as_text", "plain", "shown"]
 
-_LABELS = 20  # columns
+_LABELS = 21  # columns
 _SHORT = 12  # characters of an exact coefficient of R(z)
 _NOTHING = "-"
 
@@ -162,8 +162,15 @@ def _assumptions(analysis: Analysis) -> str:
 
 
 def _stability_function(analysis: Analysis) -> str:
+    R = analysis.stability_function
+    if len(R.denominator) == 1:
+        return _polynomial(R.coefficients)
+    return f"({_polynomial(R.coefficients)}) / ({_polynomial(R.denominator)})"
+
+
+def _polynomial(coefficients: Sequence[Any]) -> str:
     terms = []
-    for n, r in enumerate(analysis.stability_function.coefficients):
+    for n, r in enumerate(coefficients):
         number = _number(r, _SHORT)
         power = "" if n == 0 else "z" if n == 1 else f"z^{n}"
         if number not in ("0", "-0"):
@@ -237,8 +244,7 @@ def _of_pair(name: str) -> Callable[[Analysis], Any]:
 
 def _embedded_interval(name: str) -> Callable[[Analysis], Any]:
     def value(analysis: Analysis) -> Any:
-        R = _pair(analysis).stability_function
-        return None if R is None else getattr(R, name)
+        return getattr(_pair(analysis).stability_function, name)
 
     return value
 
@@ -255,6 +261,22 @@ def _tree_errors(analysis: Analysis) -> dict[str, float]:
 def _is_bounded(analysis: Analysis) -> bool:
     """Beyond the highest order that is looked at, trees are too many to be looked at unasked."""
     return not analysis.report.order_is_lower_bound
+
+
+def _property(label: str, name: str) -> Entry:
+    """What an explicit method, whose stability region is bounded, never has."""
+
+    def text(analysis: Analysis) -> str:
+        found = getattr(analysis, name)
+        answer = {"exact": "yes", "numeric": "yes, up to rounding", "failed": "no"}[found.verdict]
+        return f"{answer}: {found.reason}"
+
+    return Entry(
+        label,
+        {name: lambda a: bool(getattr(a, name))},
+        text,
+        when=lambda a: not a.tableau.is_explicit,
+    )
 
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
@@ -320,13 +342,21 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "stability": (
         Entry(
             "R(z)",
-            {"stability_function": lambda a: a.stability_function.coefficients},
+            {
+                "stability_function": lambda a: a.stability_function.coefficients,
+                "denominator": lambda a: a.stability_function.denominator,
+            },
             _stability_function,
             compared=False,
         ),
         Entry("real interval", {"real_interval": lambda a: a.real_interval}),
         Entry("imaginary interval", {"imaginary_interval": lambda a: a.imaginary_interval}),
         Entry("SSP coefficient", {"ssp_coefficient": lambda a: a.ssp_coefficient}, _ssp),
+        _property("A-stable", "a_stable"),
+        _property("L-stable", "l_stable"),
+        _property("algebraically stable", "algebraically_stable"),
+        _property("symplectic", "symplectic"),
+        _property("symmetric", "symmetric"),
     ),
     "stages": (
         Entry("explicit", {"explicit": lambda a: a.tableau.is_explicit}),

@@ -64,7 +64,7 @@ def round_off(tableau: Any) -> RoundOff:
     largest coefficient as a criterion; the bounds are those of the module's head, Lipschitz's
     inequality applied stage by stage.
     """
-    tableau = numeric_tableau(tableau, "Rounding errors are")
+    tableau = numeric_tableau(tableau, "The growth of rounding errors")
     A = [[abs(float(x)) for x in row] for row in tableau.exact_A]
     b = [abs(float(x)) for x in tableau.exact_b]
     errors: list[float] = []

@@ -77,7 +77,7 @@ def simplifying_assumptions(tableau: Any) -> SimplifyingAssumptions:
     chapter II.7, for B, C and D; A. Biswas, D. I. Ketcheson, B. Seibold, D. Shirokoff, Design of
     DIRK schemes with high weak stage order (2023), for the weak stage order.
     """
-    tableau = numeric_tableau(tableau, "Simplifying assumptions are")
+    tableau = numeric_tableau(tableau, "What a simplifying assumption needs")
     sums = _Sums(scaled(tableau))
     stages = range(tableau.stages)
     B = sums.order(sums.quadrature)
