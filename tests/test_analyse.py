@@ -60,17 +60,17 @@ def test_it_is_lazy(monkeypatch):
 @pytest.mark.parametrize(
     "name, line",
     [
-        ("rk4", "    order               4, exactly"),
-        ("rk4", "    assumptions         B(4), C(1), D(1)"),
-        ("rk4", "    C by stage          inf 1 1 2"),
-        ("rk4", "    R(z)                1 + z + 1/2 z^2 + 1/6 z^3 + 1/24 z^4"),
-        ("rk4", "    imaginary interval  2.82843"),
-        ("rk4", "    dissipation         order 5, coefficient 1/144"),
-        ("ssprk104", "    SSP coefficient     6, 3/5 for each stage"),
-        ("dop853", "    order               8, up to the rounding of its numbers"),
-        ("dormand_prince54", "    largest coefficient 25360/2187 at A[4][1]"),
-        ("dormand_prince54", "    estimate quality    B 1.54, C 1.67, E 0.337"),
-        ("fehlberg45", "    error estimate      order 4; steps are taken with the lower order"),
+        ("rk4", "    order                4, exactly"),
+        ("rk4", "    assumptions          B(4), C(1), D(1)"),
+        ("rk4", "    C by stage           inf 1 1 2"),
+        ("rk4", "    R(z)                 1 + z + 1/2 z^2 + 1/6 z^3 + 1/24 z^4"),
+        ("rk4", "    imaginary interval   2.82843"),
+        ("rk4", "    dissipation          order 5, coefficient 1/144"),
+        ("ssprk104", "    SSP coefficient      6, 3/5 for each stage"),
+        ("dop853", "    order                8, up to the rounding of its numbers"),
+        ("dormand_prince54", "    largest coefficient  25360/2187 at A[4][1]"),
+        ("dormand_prince54", "    estimate quality     B 1.54, C 1.67, E 0.337"),
+        ("fehlberg45", "    error estimate       order 4; steps are taken with the lower order"),
     ],
 )
 def test_lines(name, line):
@@ -80,12 +80,12 @@ def test_lines(name, line):
 def test_superfluous_stages_and_faults_are_told():
     pair = Tableau([[], [1], [0, "1/2"], [1, 0, 0]], ["1/2", "1/4", 0, "1/4"], b_hat=[1, 1, 0, 0])
     text = str(analyse(pair))
-    assert "    superfluous         unreachable: k_3; always equal: k_2, k_4" in text
-    assert "    fault               The embedded weights of a pair sum to 1" in text
+    assert "    superfluous          unreachable: k_3; always equal: k_2, k_4" in text
+    assert "    fault                The embedded weights of a pair sum to 1" in text
 
 
 def test_nodes_that_are_no_row_sums():
-    assert "order               4, exactly; 2 for y' = f(t, y)" in str(
+    assert "order                4, exactly; 2 for y' = f(t, y)" in str(
         analyse((tableaux.get("rk4").A, tableaux.get("rk4").b, [0, 1, 0, 1]))
     )
 
@@ -99,7 +99,7 @@ def test_an_inconsistent_method():
 def test_an_implicit_method():
     found = analyse(([["5/12", "-1/12"], ["3/4", "1/4"]], ["3/4", "1/4"]))
     assert (found.order, found.stage_order, found.ssp_coefficient) == (3, 2, 0)
-    assert "explicit            no" in str(found)
+    assert "explicit             no" in str(found)
     assert found.to_dict()["amplification"] is None
 
 
