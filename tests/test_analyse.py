@@ -90,6 +90,18 @@ def test_nodes_that_are_no_row_sums():
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["rk4", "ralston4", "dormand_prince54", "tsitouras54", "calvo65", "verner87_1978", "dop853"],
+)
+def test_float64_copies_have_the_intervals_of_their_originals(name):
+    """nodepy 1.1.1 gives these an imaginary interval of 0 or nearly so (findings/)."""
+    arrays = tableaux.get(name).to_numpy()
+    copy, original = analyse((arrays.A, arrays.b)), analyse(name)
+    assert copy.imaginary_interval == pytest.approx(original.imaginary_interval, abs=1e-6)
+    assert copy.real_interval == pytest.approx(original.real_interval, abs=1e-6)
+
+
 def test_an_inconsistent_method():
     found = analyse(([[]], ["1/2"]))
     assert (found.order, found.error_norm) == (0, 0.5)
