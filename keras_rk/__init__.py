@@ -14,26 +14,32 @@ from typing import TYPE_CHECKING, Any
 from wrapt import register_post_import_hook
 
 if TYPE_CHECKING:
-    from keras_rk import diagnostics, layers, tableaux
+    from keras_rk import analysis, diagnostics, layers, tableaux
     from keras_rk.analysis import plots, stability
+    from keras_rk.analysis.analyse import Analysis, analyse
+    from keras_rk.analysis.checking import check
+    from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
-    from keras_rk.proof.checker import CheckReport, check
+    from keras_rk.proof.checker import CheckReport
     from keras_rk.proof.continuous import check_extension
     from keras_rk.proof.extension_report import ExtensionReport
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Analysis",
     "CheckReport",
     "ExtensionReport",
     "RKMonitor",
     "Tableau",
     "TableauError",
+    "analyse",
+    "analysis",
     "check",
     "check_extension",
     "checker",
@@ -44,20 +50,24 @@ __all__ = [
     "plots",
     "recalibrate",
     "rooted_trees",
+    "solve_order_conditions",
     "stability",
     "tableaux",
     "with_method",
 ]
 
 _HOME = {  # where a name comes from; a module comes from its wing
+    "Analysis": "analysis.analyse",
     "CheckReport": "proof.checker",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
-    "check": "proof.checker",
+    "analyse": "analysis.analyse",
     "check_extension": "proof.continuous",
+    "check": "analysis.checking",
     "recalibrate": "models.recalibration",
+    "solve_order_conditions": "analysis.symbolic_solutions",
     "with_method": "models.method_replacement",
 }
 _WING = {

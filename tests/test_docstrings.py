@@ -33,7 +33,10 @@ def test_examples_in_docstrings(name):
 def test_the_public_classes_and_functions_have_examples():
     finder = doctest.DocTestFinder()
     public = ("proof.checker", "butcher.tableau", "proof.rooted_trees")
-    public += ("proof.order_conditions", "analysis.stability")
+    public += ("proof.order_conditions", "analysis.stability", "analysis.symbolic_solutions")
+    public += ("analysis.algebraic_stability", "analysis.symplecticity", "analysis.symmetry")
+    public += ("tableaux.gauss_methods", "tableaux.radau", "tableaux.lobatto")
+    public += ("tableaux.diagonally_implicit",)
     with_examples = [
         name
         for name in public

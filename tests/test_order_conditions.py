@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy
 
-from keras_rk import Tableau, TableauError, tableaux
+from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.proof.order_conditions import Residuals, order_conditions
 from keras_rk.proof.rooted_trees import RootedTree, rooted_trees
 
@@ -133,3 +133,26 @@ def test_bad_orders(order):
 def test_embedded_conditions_need_embedded_weights():
     with pytest.raises(TableauError, match="needs embedded weights"):
         order_conditions("rk4", 2, embedded=True)
+
+
+@pytest.mark.parametrize("change", ["0.1", "1e-20", "1e-200", "1e-320", "1e-999"])
+def test_sizes_beside_roots_with_long_denominators(change):
+    """A residual's size is rounded once, from its leading bits alone."""
+    method = tableaux.get("cooper_verner8").to_dict()
+    method["A"][4][3] += f" + {change} - 1/{2**1500}"
+    residuals = Residuals(Tableau(method["A"], method["b"]))
+    unmet = [r for order in range(1, 6) for r in residuals.unmet(order)]
+    assert unmet
+    for residual in unmet:
+        exact = residuals.condition(residual).exact_residual
+        assert residual.size == pytest.approx(abs(float(exact)), rel=1e-15, abs=5e-324)
+
+
+@pytest.mark.parametrize("tiny", ["1e-300", "1e-400", "1e-999"])
+@pytest.mark.parametrize("name", ["rk4", "cooper_verner8", "ono10"])
+def test_what_a_float_would_round_to_zero_is_not_exact(name, tiny):
+    method = tableaux.get(name).to_dict()
+    method["b"][0] += f" + {tiny}"
+    tableau = Tableau(method["A"], method["b"])
+    assert [r.verdict for r in Residuals(tableau).unmet(1)] == ["numeric"]
+    assert check(tableau, max_order=4).verdict == "numeric"

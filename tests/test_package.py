@@ -80,6 +80,12 @@ def test_a_stack_is_trained_without_importing_tensorflow(layer):
     assert run(f"{code}\nimport sys; print('tensorflow' in sys.modules)") == "False"
 
 
+@needs_keras
+def test_the_default_dtype_can_be_set_after_the_import():
+    code = "import keras, keras_rk.layers; keras.config.set_floatx('float64')\n"
+    assert run(f"{code}print(keras.layers.Dense(1).compute_dtype)") == "float64"
+
+
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
     needs = ("diagnostics", "layers", "RKMonitor", "recalibrate", "with_method")

@@ -103,9 +103,17 @@ def test_a_named_pair_holds_and_what_may_surprise_is_said(name):
 
 def test_the_published_pairs_that_are_blind():
     assert {name for name in PAIRS if is_blind(tableaux.get(name))} == {
+        "fehlberg56",
+        "fehlberg65",
+        "fehlberg67",
+        "fehlberg76",
         "fehlberg78",
         "fehlberg87",
+        "fehlberg89",
         "feagin10",
+        "feagin1210",
+        "feagin1412",
+        "sayfy_aburub43",
     }
 
 

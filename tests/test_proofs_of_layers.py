@@ -114,3 +114,11 @@ def test_what_is_asked_is_not_skipped(tableau, options):
     options = {key: value for key, value in options.items() if key != "layer"}
     with pytest.raises(TableauError):
         RKResidual(f, tableau, **options)
+
+
+@pytest.mark.parametrize("layer", [RKResidual, RKStack])
+def test_the_error_says_what_would_mend_a_short_tableau(layer):
+    ralston = Tableau([[], ["2/5"]], ["1/4", "3/4"], claimed_order=2)  # 2/3 became 2/5
+    depth = {"depth": 2} if layer is RKStack else {}
+    with pytest.raises(TableauError, match=r"suggestion   A\[1\]\[0\] = 2/3 instead of 2/5"):
+        layer(dense(2), tableau=ralston, **depth)

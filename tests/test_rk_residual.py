@@ -96,6 +96,27 @@ def test_every_named_method_equals_numpy(name, double_field):
     np.testing.assert_allclose(numpy(result), expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize(
+    ("family", "arguments"),
+    [
+        ("third_order", ("2/3", 0, "1/5")),
+        ("extrapolated_midpoint", (6,)),
+        ("deferred_correction", (5,)),
+        ("compose", ("bogacki_shampine32", "ralston4")),
+        ("richardson", ("heun2",)),
+        ("runge_kutta_chebyshev", (7, 2)),
+        ("runge_kutta_gegenbauer", (6, 1)),
+    ],
+)
+def test_families_equal_numpy(family, arguments, double_field):
+    layer, f = double_field
+    tableau = getattr(tableaux, family)(*arguments)
+    y = normal(4, 3)
+    result = RKResidual(layer, tableau, dt=0.5, steps=2, dtype="float64")(y)
+    expected = unrolled(f, y.astype("float64"), tableau, 0.5, steps=2)
+    np.testing.assert_allclose(numpy(result), expected, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("dt", [0.1, -0.5, "1/3", "sqrt(2)/2"])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_dt_and_steps(dt, steps, field):

@@ -13,6 +13,7 @@ from keras_rk.layers import RKResidual
 from tests.keras_helpers import dense, normal, numpy
 
 MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
+GAUSS = tableaux.gauss(2)
 INCONSISTENT = Tableau([[], ["1/2"]], [0, "1/2"], name="half")
 NODES = Tableau([[], ["1/2"]], [0, 1], [0, "1/3"], name="wrong nodes")
 ROOTS = Tableau([[], ["1/2"]], [0, 1], [0, "sqrt(2)/2"], name="nodes with roots")
@@ -23,6 +24,7 @@ LIAR = Tableau([[], ["1/2"]], [0, 1], claimed_order=3, name="liar")
     ("arguments", "error", "message"),
     [
         ({"tableau": MIDPOINT_RULE}, TableauError, "implicit midpoint"),
+        ({"tableau": GAUSS, "require": "explicit"}, TableauError, "explicit method, whose `A`"),
         ({"tableau": MIDPOINT_RULE, "require": "explicit"}, TableauError, "zero on and above"),
         ({"tableau": INCONSISTENT}, TableauError, "require='consistent'"),
         ({"tableau": INCONSISTENT, "require": "consistent"}, TableauError, "require='explicit'"),

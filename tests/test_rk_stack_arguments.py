@@ -13,6 +13,7 @@ from keras_rk.layers import RKStack
 from tests.keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
 
 MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
+GAUSS = tableaux.gauss(2)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ MIDPOINT_RULE = Tableau([["1/2"]], [1], name="implicit midpoint")
         ({"state": "last"}, ValueError, "'shared'"),
         ({"require": "nothing"}, ValueError, "'consistent'"),
         ({"tableau": MIDPOINT_RULE}, TableauError, "implicit midpoint"),
+        ({"tableau": GAUSS, "require": "explicit"}, TableauError, "explicit method, whose `A`"),
         ({"tableau": "rk4", "order": 5}, TableauError, "5"),
         ({"tableau": "rk5"}, TableauError, "rk5"),
         ({"layer": 3}, ValueError, "`layer` of RKStack must be a Keras layer or model, or a func"),

@@ -19,15 +19,38 @@ from keras_rk.tableaux import registry
 # name: order, embedded order, verdict, stages, as the literature has them
 EXPECTED = {
     "euler": (1, None, "exact", 1),
+    "fehlberg12": (1, 2, "exact", 3),
     "midpoint": (2, None, "exact", 2),
     "heun2": (2, None, "exact", 2),
     "ralston2": (2, None, "exact", 2),
+    "heun_euler21": (2, 1, "exact", 2),
+    "ralston_euler21": (2, 1, "exact", 2),
+    "midpoint_euler21": (2, 1, "exact", 2),
+    "ralston21": (2, 1, "exact", 3),
+    "fehlberg21": (2, 1, "exact", 3),
+    "fehlberg23": (2, 3, "exact", 4),
+    "giraldo_kelly_constantinescu21": (2, 1, "exact", 3),
     "kutta3": (3, None, "exact", 3),
     "heun3": (3, None, "exact", 3),
     "ralston3": (3, None, "exact", 3),
     "bogacki_shampine32": (3, 2, "exact", 4),
+    "fehlberg34": (3, 4, "exact", 5),
+    "cash_karp32": (3, 2, "exact", 4),
+    "sharp_smart32": (3, 2, "exact", 4),
+    "owren_zennaro32": (3, 2, "exact", 4),
+    "aubry_chartier3": (3, None, "exact", 4),
+    "kennedy_carpenter32": (3, 2, "numeric", 4),
+    "petsc3": (3, None, "exact", 3),
+    "williamson3": (3, None, "exact", 3),
+    "toulorge_desmet3": (3, None, "numeric", 7),
     "ssprk33": (3, None, "exact", 3),
     "ssprk43": (3, 2, "exact", 4),
+    "ssprk53": (3, None, "numeric", 5),
+    "ssprk63": (3, None, "numeric", 6),
+    "ssprk73": (3, None, "numeric", 7),
+    "ssprk83": (3, None, "numeric", 8),
+    "shu_osher32": (3, 2, "exact", 3),
+    "ssprk53_higueras": (3, None, "numeric", 5),
     "rk4": (4, None, "exact", 4),
     "rk38": (4, None, "exact", 4),
     "gill4": (4, None, "exact", 4),
@@ -36,6 +59,24 @@ EXPECTED = {
     "zonneveld43": (4, 3, "exact", 5),
     "england45": (4, 5, "exact", 6),
     "fehlberg45": (4, 5, "exact", 6),
+    "fehlberg43": (4, 3, "exact", 5),
+    "fehlberg45_formula1": (4, 5, "exact", 6),
+    "cash_karp43": (4, 3, "exact", 6),
+    "sofroniou_spaletta43": (4, 3, "exact", 5),
+    "owren_zennaro43": (4, 3, "exact", 6),
+    "sayfy_aburub43": (4, 3, "exact", 6),
+    "shanks4": (4, None, "exact", 4),
+    "kennedy_carpenter43": (4, 3, "numeric", 6),
+    "kennedy_carpenter43_2019": (4, 3, "numeric", 7),
+    "aubry_chartier4": (4, None, "numeric", 6),
+    "carpenter_kennedy4": (4, None, "numeric", 5),
+    "calvo_franco_randez4": (4, None, "numeric", 6),
+    "berland_bogey_bailly4": (4, None, "numeric", 6),
+    "tselios_simos4": (4, None, "numeric", 7),
+    "toulorge_desmet4": (4, None, "numeric", 8),
+    "niegemann_diehl_busch4_12": (4, None, "numeric", 12),
+    "niegemann_diehl_busch4_13": (4, None, "numeric", 13),
+    "niegemann_diehl_busch4_14": (4, None, "numeric", 14),
     "ssprk54": (4, None, "numeric", 5),
     "ssprk104": (4, 3, "exact", 10),
     "nystrom5": (5, None, "exact", 6),
@@ -51,6 +92,20 @@ EXPECTED = {
     "bogacki_shampine54": (5, 4, "exact", 8),
     "papakostas_papageorgiou54": (5, 4, "exact", 7),
     "tsitouras54": (5, 4, "numeric", 7),
+    "luther_konen5_second": (5, None, "exact", 6),
+    "luther_konen5_third": (5, None, "exact", 6),
+    "stepanov5": (5, None, "exact", 8),
+    "higham_hall54_eq2": (5, 4, "exact", 7),
+    "higham_hall54_eq3": (5, 4, "exact", 7),
+    "dormand_prince54_6m": (5, 4, "exact", 6),
+    "dormand_prince54_7s": (5, 4, "exact", 7),
+    "dormand_prince54_7c": (5, 4, "exact", 7),
+    "fehlberg56": (5, 6, "exact", 8),
+    "stepanov54": (5, 4, "exact", 7),
+    "papakostas_papageorgiou54_stable": (5, 4, "exact", 7),
+    "owren_zennaro54": (5, 4, "exact", 8),
+    "kennedy_carpenter54": (5, 4, "numeric", 8),
+    "kennedy_carpenter54_2019": (5, 4, "numeric", 8),
     "huta6": (6, None, "exact", 8),
     "butcher6": (6, None, "exact", 7),
     "lawson6": (6, None, "exact", 7),
@@ -62,6 +117,27 @@ EXPECTED = {
     "tsitouras_papakostas65": (6, 5, "exact", 8),
     "verner65": (6, 5, "exact", 9),
     "verner65_robust": (6, 5, "exact", 9),
+    "huta6_second": (6, None, "exact", 8),
+    "butcher6_first": (6, None, "exact", 7),
+    "butcher6_second": (6, None, "exact", 7),
+    "hammud6": (6, None, "exact", 7),
+    "el_mikkawy_eisa6": (6, None, "exact", 7),
+    "stepanov6": (6, None, "exact", 8),
+    "tanaka_kasuga_yamashita_yazaki6_a": (6, None, "exact", 8),
+    "tanaka_kasuga_yamashita_yazaki6_b": (6, None, "exact", 8),
+    "tanaka_kasuga_yamashita_yazaki6_c": (6, None, "exact", 8),
+    "tanaka_kasuga_yamashita_yazaki6_d": (6, None, "exact", 8),
+    "tsitouras_papakostas64": (6, 4, "exact", 7),
+    "fehlberg65": (6, 5, "exact", 8),
+    "dormand_prince65_8s": (6, 5, "exact", 8),
+    "dormand_prince65_8c": (6, 5, "exact", 8),
+    "verner65_2006": (6, 5, "exact", 8),
+    "verner65_1991": (6, 5, "exact", 9),
+    "verner65_1991_second": (6, 5, "exact", 9),
+    "sharp_verner65": (6, 5, "exact", 9),
+    "papakostas65": (6, 5, "exact", 9),
+    "dormand_lockyer_mccorrigan_prince65": (6, 5, "exact", 9),
+    "fehlberg67": (6, 7, "exact", 10),
     "butcher7": (7, None, "exact", 9),
     "verner76_1978": (7, 6, "exact", 10),
     "fehlberg78": (7, 8, "exact", 13),
@@ -69,6 +145,12 @@ EXPECTED = {
     "sharp_smart76": (7, 6, "exact", 11),
     "verner76": (7, 6, "exact", 10),
     "verner76_robust": (7, 6, "exact", 10),
+    "shanks7": (7, None, "exact", 9),
+    "fehlberg76": (7, 6, "exact", 10),
+    "enright_verner76": (7, 6, "exact", 10),
+    "tanaka_muramatsu_yamashita76_stable": (7, 6, "exact", 10),
+    "sharp_verner76": (7, 6, "exact", 12),
+    "tsitouras_papakostas75": (7, 5, "numeric", 9),
     "curtis8": (8, None, "exact", 11),
     "cooper_verner8": (8, None, "exact", 11),
     "fehlberg87": (8, 7, "exact", 13),
@@ -78,12 +160,26 @@ EXPECTED = {
     "dop853": (8, 5, "numeric", 12),
     "tsitouras_papakostas87": (8, 7, "exact", 13),
     "verner87": (8, 7, "exact", 13),
+    "shanks8": (8, None, "exact", 12),
+    "cooper_verner8_other": (8, None, "exact", 11),
+    "tsitouras_papakostas86": (8, 6, "numeric", 12),
+    "verner87_maple": (8, 7, "exact", 13),
+    "enright_verner87": (8, 7, "exact", 13),
+    "verner87_robust": (8, 7, "numeric", 13),
+    "fehlberg89": (8, 9, "numeric", 17),
     "sharp98": (9, 8, "exact", 16),
     "tsitouras98": (9, 8, "exact", 16),
     "verner98": (9, 8, "exact", 16),
+    "verner98_1978": (9, 8, "exact", 16),
+    "verner98_robust": (9, 8, "exact", 16),
+    "tsitouras98_second": (9, 8, "exact", 16),
     "hairer10": (10, None, "numeric", 17),
     "ono10": (10, None, "numeric", 17),
     "feagin10": (10, 8, "numeric", 17),
+    "stepanov10": (10, None, "numeric", 15),
+    "zhang10": (10, None, "numeric", 16),
+    "curtis10": (10, None, "numeric", 18),
+    "baker109": (10, 9, "numeric", 21),
     "feagin1210": (12, 10, "numeric", 25),
     "ono12": (12, None, "numeric", 25),
     "hiroshi129": (12, 9, "numeric", 29),
@@ -108,8 +204,8 @@ def test_every_method_is_expected_and_every_expected_method_is_there():
     assert set(tableaux.names()) == set(EXPECTED)
 
 
-def test_names_are_unique_and_at_least_thirty():
-    assert len(tableaux.names()) == len(set(tableaux.names())) >= 30
+def test_names_are_unique_and_at_least_a_hundred():
+    assert len(tableaux.names()) == len(set(tableaux.names())) >= 100
 
 
 def test_names_are_ordered_by_order():
@@ -153,6 +249,7 @@ def test_verdict(name, reports):
 @each_method
 def test_stages(name):
     assert tableaux.get(name).stages == EXPECTED[name][3]
+    assert registry.METHODS[name].stages == EXPECTED[name][3]
 
 
 @each_method
@@ -269,6 +366,37 @@ def test_well_known_aliases(alias, name):
     assert tableaux.aliases()[alias] == name
 
 
+ARKODE = sorted(alias for alias in tableaux.aliases() if alias.startswith("arkode_"))
+TSRK = sorted(alias for alias in tableaux.aliases() if alias.startswith("tsrk"))
+
+
+@pytest.mark.parametrize("alias", ARKODE)
+def test_names_of_arkode_say_stages_and_orders(alias):
+    """Stages, order of the embedded weights (where there are some), order."""
+    stages, *embedded, order = map(int, re.findall(r"(?<=_)\d+", alias))
+    found = check(tableaux.get(alias))
+    assert (found.tableau.stages, found.order) == (stages, order)
+    assert found.embedded_order == (embedded[0] if embedded else None)
+
+
+@pytest.mark.parametrize("alias", TSRK)
+def test_names_of_petsc_say_the_order(alias):
+    assert check(tableaux.get(alias)).order == int(re.search(r"\d", alias)[0])
+
+
+def test_arkode_and_petsc_are_complete():
+    assert (len(ARKODE), len(TSRK)) == (27, 12)
+
+
+@pytest.mark.parametrize("typo", ["arkode_dormand_prince_7_4_6", "tsrk9"])
+def test_names_of_other_libraries_are_not_suggested(typo):
+    assert not any(name.startswith(("arkode", "tsrk")) for name in suggestions(typo))
+
+
+def test_no_two_names_stand_for_one_tableau():
+    assert len({tableaux.get(name) for name in tableaux.names()}) == len(tableaux.names())
+
+
 @pytest.mark.parametrize(
     ("spelling", "name"),
     [
@@ -338,15 +466,15 @@ def suggestions(name):
     "name, expected",
     [
         ("rk5", ["rkf54"]),  # and not rkf45, rk8, which have other orders
-        ("ssprk3", ["ssprk33", "ssprk43"]),
+        ("ssprk3", ["ssprk33", "ssprk43", "ssprk53"]),
         ("ssprk4", ["ssprk54", "ssprk104"]),
-        ("SSP-RK 3", ["ssprk33", "ssprk43"]),
+        ("SSP-RK 3", ["ssprk33", "ssprk43", "ssprk53"]),
         ("rk45", ["rkf45", "rkf54"]),
-        ("dormand_prince45", ["dormand_prince54"]),
-        ("dormandprince5", ["dormand_prince54"]),
+        ("dormand_prince45", ["dormand_prince54", "dormand_prince54_6m", "dormand_prince54_7s"]),
+        ("dormandprince5", ["dormand_prince54", "dormand_prince54_6m", "dormand_prince54_7s"]),
         ("dopri6", ["dopri5", "dopri8", "dop853"]),  # letters, where no method has that order
         ("bs45", ["bs5"]),
-        ("fehlberg", ["fehlberg8", "fehlberg45", "fehlberg54"]),
+        ("fehlberg", ["fehlberg2", "fehlberg8", "fehlberg12"]),
         ("rk3", []),
     ],
 )

@@ -1,43 +1,23 @@
-"""A tableau in a file or a text: JSON, TOML, a drawing or a listing (see `notation`).
-
-Numbers in all of them are the digits that they show: 0.1 is a tenth, and nothing overflows.
-"""
+"""Tableaux in files: which file, what is in it, and in which of the `formats` that is."""
 
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keras_rk.butcher.notation import read_text
+from keras_rk.butcher.formats import ENDINGS, recognised
+from keras_rk.butcher.formats.numpy_files import is_numpy, read_numpy
 from keras_rk.errors import TableauError, shown
 
-__all__ = [
-    "FILE_ENDINGS",
-    "LARGEST_FILE",
-    "called",
-    "errors_name",
-    "parse",
-    "read_bytes",
-    "read_json",
-]
+__all__ = ["FILE_ENDINGS", "LARGEST_FILE", "called", "errors_name", "parse", "read_bytes"]
 
 LARGEST_FILE = 1_000_000
-FILE_ENDINGS = (".json", ".toml", ".txt")
-_COEFFICIENTS = ("A", "b", "c", "b_hat", "b_theta")
+FILE_ENDINGS = (*ENDINGS, ".txt", ".npz", ".npy")
 _LONGEST_PATH = 300
-_QUOTED = 30
-_QUOTES = 'with quotes around fractions and roots: "2/3", "sqrt(2)/2"'
-_TOML = re.compile(r"(?:\s*(?:#[^\n]*)?\n)*\s*\w+\s*=")  # a key, after blank lines and comments
-
-
-class _Numeral(str):
-    """A number as a file writes it."""
 
 
 @contextmanager
@@ -72,19 +52,25 @@ def read_bytes(path: Any) -> bytes:
     )
 
 
-def parse(text: str | bytes, name: str | os.PathLike[str] = "") -> Any:
-    """What `Tableau.from_dict` takes; which format it is, a file's ending or its look tells."""
+def parse(text: str | bytes, name: str | os.PathLike[str] = "", make: Any = None) -> Any:
+    """What `Tableau.from_dict` takes; which format it is, a file's ending or its look tells.
+
+    Args:
+        make: is given what was read, as a part of the reading: errors say which format it was.
+    """
+    make = make or (lambda data: data)
     if len(text) > LARGEST_FILE:
         raise TableauError(
             f"A tableau file has at most {LARGEST_FILE} bytes. Received: a longer one."
         )
+    if isinstance(text, bytes) and is_numpy(text):
+        return make(read_numpy(text))
     text = (_decoded(text) if isinstance(text, bytes) else text).removeprefix("\ufeff")
-    ending = Path(name).suffix.lower()
-    if ending == ".json" or (ending not in FILE_ENDINGS and text.lstrip()[:1] in ("{", "[")):
-        return read_json(text)
-    if ending == ".toml" or (ending not in FILE_ENDINGS and _TOML.match(text)):
-        return _read_toml(text)
-    return read_text(text)
+    form = recognised(text, Path(name).suffix.lower())
+    try:
+        return make(form.read(text))
+    except TableauError as error:
+        raise TableauError(f"{error} It was read as {form.called}.") from None
 
 
 def _decoded(data: bytes) -> str:
@@ -93,76 +79,6 @@ def _decoded(data: bytes) -> str:
         return data.decode("utf-16" if utf_16 else "utf-8")
     except UnicodeDecodeError as error:
         raise TableauError(
-            f"A tableau file is JSON, TOML or a drawing, as text in UTF-8. Received: {error}."
+            "A tableau file is JSON, TOML, YAML, CSV, LaTeX or a drawing, as text in UTF-8, or "
+            f"NumPy's. Received: {error}."
         ) from None
-
-
-def read_json(text: str | bytes) -> Any:
-    """What JSON text says, its coefficients as text."""
-    try:
-        if isinstance(text, str):
-            text = text.removeprefix("\ufeff")
-        data = json.loads(
-            text,
-            parse_float=_Numeral,
-            parse_int=_Numeral,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_without_repetition,
-        )
-    except TableauError:
-        raise
-    except json.JSONDecodeError as error:
-        near = error.doc[error.pos : error.pos + _QUOTED].partition("\n")[0]
-        raise TableauError(
-            f"A tableau file is JSON, {_QUOTES}. Received: {error.msg} at line {error.lineno}, "
-            f"column {error.colno}, before {near!r}."
-        ) from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise TableauError(f"A tableau file is JSON. Received: {error}.") from None
-    return _plain_outside_coefficients(data)
-
-
-def _read_toml(text: str) -> Any:
-    import tomllib
-
-    try:
-        data = tomllib.loads(text.replace("\r\n", "\n"), parse_float=_toml_numeral)
-    except TableauError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise TableauError(f"A tableau file is TOML, {_QUOTES}. Received: {error}.") from None
-    return _plain_outside_coefficients(data)
-
-
-def _toml_numeral(text: str) -> _Numeral:
-    if text.lstrip("+-") in ("inf", "nan"):
-        _refuse_constant(text)
-    return _Numeral(text.replace("_", ""))
-
-
-def _plain_outside_coefficients(data: Any) -> Any:
-    """Claims are numbers, and a number is no name."""
-    if isinstance(data, dict):
-        return {key: x if key in _COEFFICIENTS else _plain(x) for key, x in data.items()}
-    return data
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, _Numeral):
-        return value
-    try:
-        return int(value)
-    except ValueError:  # no integer, or one with more digits than Python converts
-        return value if value.lstrip("-").isdecimal() else float(value)
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise TableauError(f"A tableau file has each key once. Received: {shown(keys)}.")
-    return data
-
-
-def _refuse_constant(text: str) -> None:
-    raise TableauError(f"A coefficient is finite. Received: {text}.")

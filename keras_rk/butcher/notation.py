@@ -35,8 +35,9 @@ _ENTRY = re.compile(
     r"(?P<value>\S+)"
 )
 _PRINTED = str.maketrans("│|┼─−", "||+--")
-_RULE = re.compile(r"[-+|=_ ]*-[-+|=_ ]*")
+_RULE = re.compile(r"(?=[^-]*-)[-+|=_ ]*")
 _SOURCE = "Source:"
+_MOST_LINES = 2000
 _EXAMPLE = """A tableau is drawn like this (a second line of weights is b_hat):
     0   |
     1/2 | 1/2
@@ -96,6 +97,8 @@ def read_drawing(text: str, name: str | None) -> Coefficients:
             "printed are in the JSON of `keras-rk show --json` or `to_json()`. Received: a number "
             f"cut off with …{_of(name)}."
         )
+    if len(lines) > _MOST_LINES:
+        raise TableauError(f"{_EXAMPLE}Received: {len(lines)} lines{_of(name)}.")
     rule = next((i for i, line in enumerate(lines) if _RULE.fullmatch(line)), len(lines))
     rows = [line.split("|") for line in lines[:rule]]
     below = [line.split("|") for line in lines[rule + 1 :]]

@@ -1,4 +1,4 @@
-"""Butcher tableaux as text, LaTeX and HTML."""
+"""Butcher tableaux as text, for people and in notebooks; other notations are `formats`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from keras_rk.numbers.coefficients import Coefficient, is_symbolic, to_sympy, to_text
+from keras_rk.numbers.coefficients import Coefficient, is_symbolic, to_text
 from keras_rk.numbers.square_roots import Surd
 
 __all__ = ["Drawing", "as_expression"]
@@ -50,16 +50,6 @@ class Drawing:
         lines.insert(self._stages, rule)
         title = [self.name] if self.name else []
         return "\n".join(title + [line.rstrip() for line in lines])
-
-    def latex(self) -> str:
-        """As a LaTeX array."""
-        lines = [
-            " & ".join([head, *map(_latex, row)]) + r" \\"
-            for head, row in zip(self._heads(_latex), self.rows, strict=True)
-        ]
-        lines.insert(self._stages, r"\hline")
-        columns = "c|" + "c" * self._stages
-        return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
 
     def html(self) -> str:
         """As an HTML table, for a notebook."""
@@ -117,13 +107,3 @@ def _text(x: Coefficient) -> str:
     if len(text) <= _WIDEST or not isinstance(x, Fraction | Surd):
         return text
     return f"{float(x):.10g}…"
-
-
-def _latex(x: Coefficient) -> str:
-    if isinstance(x, Fraction):
-        sign = "-" if x < 0 else ""
-        p, q = abs(x.numerator), x.denominator
-        return f"{sign}{p}" if q == 1 else rf"{sign}\frac{{{p}}}{{{q}}}"
-    import sympy
-
-    return str(sympy.latex(to_sympy(x)))

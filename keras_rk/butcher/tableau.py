@@ -13,9 +13,12 @@ from keras_rk.butcher.arrays import Arrays, float_dtype, rounded
 from keras_rk.butcher.changes import rationalized, with_numbers
 from keras_rk.butcher.continuous_weights import values_at
 from keras_rk.butcher.dictionary import arguments_in, as_dictionary
-from keras_rk.butcher.files import called, errors_name, parse, read_bytes, read_json
-from keras_rk.butcher.printing import Drawing, as_expression
+from keras_rk.butcher.files import called, errors_name, parse, read_bytes
+from keras_rk.butcher.formats.json_text import read_json
+from keras_rk.butcher.forms import in_butcher_form
+from keras_rk.butcher.printing import as_expression
 from keras_rk.butcher.reading import Reader
+from keras_rk.butcher.writing import Writing
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import (
     Coefficient,
@@ -35,7 +38,7 @@ __all__ = ["Tableau", "TableauError"]
 _ROUNDING = Fraction(1, 2**40)  # more than sums of float64 numbers are off
 
 
-class Tableau:
+class Tableau(Writing):
     """A Runge-Kutta method by its Butcher tableau, exactly.
 
     One step of size dt for y' = f(t, y) is
@@ -61,8 +64,9 @@ class Tableau:
     the diagonal: every form in which its entries have one place only.
 
     A coefficient is an int, `Fraction`, `Decimal`, text (`"1/6"`, `"(18 + 4*sqrt(21))/63"`),
-    a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. A
-    tableau with SymPy symbols is a family of methods: see `subs`.
+    a SymPy number, a NumPy scalar, or a float, which stands for its exact binary value. So does a
+    number of an array in float32 or float16, whose few digits `rationalize` mends. A tableau with
+    SymPy symbols is a family of methods: see `subs`.
 
     Attributes:
         A, b, c, b_hat, b_theta: tuples of `Fraction` where rational and of SymPy numbers
@@ -325,8 +329,12 @@ class Tableau:
 
     @classmethod
     def from_dict(cls, data: Any) -> Tableau:
-        """The tableau that `to_dict` wrote; other keys and missing ones are refused."""
-        arguments, has_floats = arguments_in(data)
+        """The tableau that `to_dict` wrote; other keys and missing ones are refused.
+
+        In place of A and b there may be Shu-Osher coefficients `alpha` and `beta`, or low-storage
+        ones `A_2N` and `B_2N`.
+        """
+        arguments, has_floats = arguments_in(in_butcher_form(data))
         tableau = cls(**arguments)
         return tableau._with_floats(tableau.has_floats or has_floats)
 
@@ -341,7 +349,10 @@ class Tableau:
 
     @classmethod
     def from_text(cls, text: str) -> Tableau:
-        """The tableau in a text: JSON, TOML with the same keys, or a drawing.
+        """The tableau in a text: JSON, TOML or YAML with the same keys, CSV, LaTeX, or a drawing.
+
+        Which it is, its look tells, and errors say. The formats are in `butcher.formats`, one
+        module each; nothing in a text is executed.
 
         A drawing is what `print(tableau)` shows, or the same with the signs | - + of a keyboard:
 
@@ -359,14 +370,20 @@ class Tableau:
         """
         if not isinstance(text, str):
             raise TableauError(f"A text is a `str`. Received: {shown(text)}.")
-        return cls.from_dict(parse(text))
+        return cls._read(text)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tableau:
-        """The tableau in a file: `.json`, `.toml`, or any other text, see `from_text`."""
+        """The tableau in a file: `.json`, `.toml`, `.yaml`, `.csv`, `.tex`, NumPy's `.npz` with
+        arrays A, b, c and b_hat, or any other text, see `from_text`."""
         data = read_bytes(path)
         with errors_name(called(path)):
-            return cls.from_dict(parse(data, path))
+            return cls._read(data, path)
+
+    @classmethod
+    def _read(cls, data: str | bytes, path: Any = "") -> Tableau:
+        """From a text, or the bytes in a file."""
+        return parse(data, path, cls.from_dict)
 
     def _refuse_symbols(self, aim: str) -> None:
         if self.is_symbolic:
@@ -395,19 +412,3 @@ class Tableau:
         if not self.is_explicit:
             return list(self.exact_A)
         return [row[:i] for i, row in enumerate(self.exact_A)]
-
-    def _drawing(self) -> Drawing:
-        return Drawing(self.name, self.exact_c, [*self._shown_rows(), *self.exact_weights])
-
-    def __str__(self) -> str:
-        return self._drawing().text()
-
-    def to_latex(self) -> str:
-        """The tableau as a LaTeX array."""
-        return self._drawing().latex()
-
-    def _repr_latex_(self) -> str:
-        return f"$${self.to_latex()}$$"
-
-    def _repr_html_(self) -> str:
-        return self._drawing().html()

@@ -11,13 +11,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from keras_rk.cli import check, listing, plot, show
+from keras_rk.cli import analyse, check, compare, listing, plot, show
 from keras_rk.cli.output import UNUSABLE, prepare_streams, unexpected, written
 from keras_rk.errors import TableauError
 
 __all__ = ["main"]
 
-_COMMANDS = (check, listing, show, plot)
+_COMMANDS = (check, analyse, compare, listing, show, plot)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

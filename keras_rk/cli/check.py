@@ -80,13 +80,13 @@ def _check(options: argparse.Namespace) -> tuple[int, str]:
         report = _proved(first, options)
     status = HOLDS if report else DOES_NOT_HOLD
     if options.json:
-        return status, json.dumps(report.to_dict(), indent=2)
+        return status, json.dumps(report.to_dict(suggestions=True), indent=2)
     lines = str(report).splitlines()
     return status, "\n".join(map(painted, lines) if is_colourful() else lines)
 
 
 def _proved(method: str, options: argparse.Namespace) -> CheckReport:
-    from keras_rk.proof.checker import check
+    from keras_rk.analysis.checking import check
 
     given = {"max_order": options.max_order} if options.max_order is not None else {}
     return check(

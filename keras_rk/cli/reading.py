@@ -13,7 +13,9 @@ from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["FORMATS", "add_method", "is_folder", "read"]
 
-FORMATS = "JSON, TOML or a drawing; - reads one from standard input"
+FORMATS = (
+    "JSON, TOML, YAML, CSV, LaTeX, a drawing, or NumPy's .npz; - reads one from standard input"
+)
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
@@ -51,4 +53,4 @@ def read(method: str) -> Tableau:
     except OSError as error:
         raise TableauError(f"`-` reads standard input. Received: {error.strerror}.") from None
     with errors_name("standard input"):
-        return Tableau.from_dict(parse(data))
+        return parse(data, make=Tableau.from_dict)

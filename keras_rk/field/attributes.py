@@ -120,8 +120,11 @@ def _contents(container: Any) -> tuple:
     return (*container, *container.values()) if isinstance(container, Mapping) else (*container,)
 
 
+_DTYPE = "float32"  # to ask for the default one would settle it before a user has set it
+
+
 def _lists_of_layers() -> list[str]:
-    outer, inner = keras.layers.Layer(name="outer"), keras.layers.Layer(name="inner")
+    outer, inner = (keras.layers.Layer(name=name, dtype=_DTYPE) for name in ("outer", "inner"))
     outer.inner = inner
     lists = ((name, value) for name, value in vars(outer).items() if isinstance(value, list))
     return [name for name, value in lists if any(one is inner for one in value)]
@@ -133,9 +136,9 @@ _PLAIN = frozenset((type(None), str, bool))
 _NUMBERS = (int, float, complex, bytes, np.generic)
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
 _BASES = frozenset(keras.layers.Layer.__mro__)  # with what the backend puts into it
-_OF_LAYERS = frozenset(vars(keras.layers.Layer(name="layer")))
+_OF_LAYERS = frozenset(vars(keras.layers.Layer(name="layer", dtype=_DTYPE)))
 _LAYERS = _lists_of_layers()  # where Keras keeps the layers of a layer
-_OF_MODELS = frozenset((*vars(keras.Model(name="model")), "optimizer"))
+_OF_MODELS = frozenset((*vars(keras.Model(name="model", dtype=_DTYPE)), "optimizer"))
 
 
 def _is_looked_into(value: Any) -> bool:

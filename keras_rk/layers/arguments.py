@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_rk import tableaux
+from keras_rk.analysis.checking import check
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.layers.hints import instead_of_a_layer, is_method
@@ -26,6 +27,7 @@ REQUIREMENTS = ("order", "consistent", "explicit")
 STATES = ("per_evaluation", "shared", "first")
 NOISES = ("per_step", "per_stage")
 REMATS = ("step", "stage")
+_FEW_STAGES = 8
 MOST_PENALISED = 8  # 200 conditions, each of them operations in every training step
 
 
@@ -94,9 +96,9 @@ def proved_tableau(tableau: Any, order: Any, require: Any, with_time: bool = Fal
     # a pair that estimates nothing is refused where an estimate is needed: see `check_learning`
     if any(failure.rule != "pair" for failure in report.failures):
         raise TableauError(
-            f"{_message(report)}\nCorrect the tableau or `order`, choose another method "
-            "(`keras_rk.tableaux.names()`), or ask for less with `require='consistent'` or "
-            "`require='explicit'`."
+            f"{_message(report)}{_suggestion(tableau, order, with_time)}\n"
+            "Correct the tableau or `order`, choose another method (`keras_rk.tableaux.names()`), "
+            "or ask for less with `require='consistent'` or `require='explicit'`."
         )
     return tableau
 
@@ -126,6 +128,14 @@ def _message(report: CheckReport) -> str:
     except TableauError as error:
         return str(error)
     return ""
+
+
+def _suggestion(tableau: Tableau, order: Any, with_time: bool) -> str:
+    """A line with the likeliest mend, for methods of so few stages that it is found at once."""
+    if tableau.stages > _FEW_STAGES:
+        return ""
+    found = check(tableau, order, require_row_sums=not with_time).suggestions
+    return f"\n  suggestion   {found[0].text}" if found else ""
 
 
 def _called(tableau: Tableau) -> str:

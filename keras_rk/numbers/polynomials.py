@@ -17,7 +17,16 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-__all__ = ["first_rise", "integers", "positive_roots", "sign_at"]
+__all__ = [
+    "common_divisor",
+    "first_rise",
+    "integers",
+    "is_never_positive",
+    "narrowed",
+    "positive_roots",
+    "quotient",
+    "sign_at",
+]
 
 _PRIME = 2**61 - 1
 
@@ -60,15 +69,30 @@ def first_rise(p: Sequence[int]) -> float:
     simple = _squarefree(p)
     for root in positive_roots(simple):
         while root.low < root.high and not sign_at(p, root.high):  # another root
-            root = _narrowed(simple, root)
+            root = narrowed(simple, root)
         if _sign_beyond(p, root) > 0:
             while _as_float(root.low) != _as_float(root.high):  # ends: halving meets every
-                root = _narrowed(simple, root)  # point between two floats
+                root = narrowed(simple, root)  # point between two floats
             return _as_float(root.low)
     return math.inf
 
 
-def _narrowed(p: Sequence[int], root: Root) -> Root:
+def is_never_positive(p: Sequence[int]) -> bool:
+    """Whether p(x) <= 0 for all x >= 0."""
+    if not p:
+        return True
+    if p[-1] > 0 or sign_at(p, Fraction(0)) > 0:
+        return False
+    simple = _squarefree(p)
+    for root in positive_roots(simple):
+        while root.low < root.high and not sign_at(p, root.high):  # another root
+            root = narrowed(simple, root)
+        if _sign_beyond(p, root) > 0:
+            return False
+    return True
+
+
+def narrowed(p: Sequence[int], root: Root) -> Root:
     """The half of the root's interval in which it is."""
     middle = (root.low + root.high) / 2
     sign = sign_at(p, middle)
@@ -172,9 +196,7 @@ def _derivative(p: Sequence[int]) -> list[int]:
 def _squarefree(p: Sequence[int]) -> list[int]:
     """A polynomial with the roots of p, each once."""
     derivative = _derivative(p)
-    if len(p) < 3 or _are_coprime(p, derivative):
-        return list(p)
-    return _quotient(p, _common_divisor(p, derivative)) or list(p)
+    return list(p) if len(p) < 3 else quotient(p, common_divisor(p, derivative)) or list(p)
 
 
 def _are_coprime(p: Sequence[int], q: Sequence[int]) -> bool:
@@ -193,11 +215,16 @@ def _are_coprime(p: Sequence[int], q: Sequence[int]) -> bool:
     return len(x) == 1
 
 
-def _common_divisor(p: Sequence[int], q: Sequence[int]) -> list[int]:
+def common_divisor(p: Sequence[int], q: Sequence[int]) -> list[int]:
     """The greatest common divisor: that of the values at one large integer, read in its base.
+
+    Args:
+        p, q: polynomials that are not zero.
 
     Source: B. W. Char, K. O. Geddes, G. H. Gonnet, GCDHEU (1989).
     """
+    if _are_coprime(p, q):
+        return [1]
     base = 2 * min(max(map(abs, p)), max(map(abs, q))) + 29
     while True:  # ends: a base that is large enough is always right
         rest, digits = math.gcd(_at(p, base), _at(q, base)), []
@@ -207,7 +234,7 @@ def _common_divisor(p: Sequence[int], q: Sequence[int]) -> list[int]:
             rest = (rest - digit) // base
         factor = math.gcd(*digits)
         divisor = [digit // factor for digit in digits]
-        if _quotient(p, divisor) is not None and _quotient(q, divisor) is not None:
+        if quotient(p, divisor) is not None and quotient(q, divisor) is not None:
             return divisor
         base = base * 73794 // 27011
 
@@ -219,7 +246,7 @@ def _at(p: Sequence[int], x: int) -> int:
     return value
 
 
-def _quotient(p: Sequence[int], divisor: Sequence[int]) -> list[int] | None:
+def quotient(p: Sequence[int], divisor: Sequence[int]) -> list[int] | None:
     """p / divisor, or None where that is no polynomial in integers."""
     rest, found = list(p), []
     while len(rest) >= len(divisor):

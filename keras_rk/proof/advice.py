@@ -15,12 +15,13 @@ from typing import NamedTuple
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic
 from keras_rk.numbers.square_roots import Number
-from keras_rk.proof.digits import brief, can_be_rounded, is_tiny, rounding_unit
+from keras_rk.proof.digits import brief, can_be_rounded, is_fraction, is_tiny, rounding_unit
 from keras_rk.proof.order_conditions import OrderCondition, Residuals
 
 __all__ = ["digits_advice", "location_advice", "row_sums_advice"]
 
 _SMALL = Fraction(1, 100)  # as much as two digits leave
+_ALL_DIGITS = Fraction(1, 10**14)  # as small is one in the last digit of a float64
 _TOLERANCES = tuple(f"1e-{exponent}" for exponent in range(12, 3, -1))  # beyond, all is a chance
 _LONGEST_REPAIR = 8  # the highest order for which a repair is tried
 _TOO_FEW = (
@@ -73,6 +74,8 @@ def digits_advice(
     if any(is_symbolic(condition.exact_residual) for condition in broken):
         return ""
     units = [unit / max(abs(x), 1) for _, x in _places(tableau) if (unit := rounding_unit(x))]
+    if min(units, default=1) < _ALL_DIGITS or any(is_fraction(x) for _, x in _places(tableau)):
+        units = [unit for unit in units if unit < _ALL_DIGITS]  # who writes 214/891 means 189/800
     order = broken[0].tree.order
     explained = min(_SMALL, 100 * order * max(units, default=Fraction(0)))
     if any(abs(c.exact_residual) > explained * c.required for c in broken):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from keras_rk.butcher.reading import order_number
@@ -64,7 +65,8 @@ def check(
         sums, it has the order asked for and those it claims, and embedded weights, if there are
         any, sum to 1 and give an error estimate that is not zero for all y' = f(t) (which it is
         for some published pairs; for those the report says it). A continuous extension, if there
-        is one, ends at the step's result. Print it to read it.
+        is one, ends at the step's result. Print it to read it. Where it is false, `suggestions`
+        are tableaux that pass, with what to change, the likeliest first.
 
     Raises:
         TableauError: if the arguments are not usable.
@@ -96,6 +98,7 @@ def prove(
     tolerance: float | None = None,
     require_row_sums: bool = True,
     with_time: bool = True,
+    residuals: Residuals | None = None,
 ) -> CheckReport:
     """`check`, for arguments that are in order, and as far as it is needed.
 
@@ -103,9 +106,10 @@ def prove(
         limit: the order to go up to, beside what is requested and claimed.
         with_time: whether to decide the order for y' = f(t, y) as well; where not, it is
             reported as if the nodes were the row sums.
+        residuals: those of the tableau, where somebody goes on computing with them.
     """
     explicit = tableau.is_explicit
-    residuals = Residuals(tableau, tolerance=tolerance)
+    residuals = residuals or Residuals(tableau, tolerance=tolerance)
     asked = max(requested or 0, tableau.claimed_order or 0)
     main = _find_order(residuals, max(limit, asked), asked)
     found = [main]
@@ -159,6 +163,14 @@ def prove(
         evidence=evidence,
         remarks=tuple(filter(None, remarks)),
         extension=extension,
+        _prove=partial(
+            prove,
+            requested=requested,
+            limit=limit,
+            tolerance=tolerance,
+            require_row_sums=require_row_sums,
+            with_time=with_time,
+        ),
     )
 
 

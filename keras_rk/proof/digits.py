@@ -21,7 +21,7 @@ from keras_rk.numbers.coefficients import (
 )
 from keras_rk.numbers.square_roots import Surd
 
-__all__ = ["brief", "brief_pair", "can_be_rounded", "is_tiny", "rounding_unit"]
+__all__ = ["brief", "brief_pair", "can_be_rounded", "is_fraction", "is_tiny", "rounding_unit"]
 
 LONGEST_EXACT = 40
 RESIDUAL_DIGITS = 6
@@ -92,6 +92,11 @@ def can_be_rounded(x: Coefficient) -> bool:
     if not isinstance(x, Fraction):
         return True
     return bool(rounding_unit(x)) or not _terminates(_as_written(x))
+
+
+def is_fraction(x: Coefficient) -> bool:
+    """Whether a number was written as a fraction: as no decimal, and with a long denominator."""
+    return isinstance(x, Fraction) and x.denominator >= _SHORT and not _terminates(x)
 
 
 def is_tiny(difference: Fraction, beside: Fraction) -> bool:

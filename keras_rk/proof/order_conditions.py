@@ -35,6 +35,7 @@ __all__ = [
 
 _LEADING_BITS = 512
 TINIEST = math.ulp(0.0)  # stands for what is not zero, though its float would be
+_FLOAT_BITS = 1200
 ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
 DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
 DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
@@ -72,6 +73,13 @@ class OrderCondition:
         if is_symbolic(residual):
             return reduced(residual + to_sympy(self.required))
         return residual + self.required
+
+    @property
+    def equation(self) -> Any:
+        """Phi(t) = 1/gamma(t) as SymPy's `Eq`; `true` or `false` where it contains no symbol."""
+        import sympy
+
+        return sympy.Eq(to_sympy(self.exact_weight), to_sympy(self.required))
 
 
 class Residual(NamedTuple):
@@ -128,6 +136,12 @@ class Residuals:
         """Those that are not exactly zero."""
         for k, size in self._sizes(order, embedded):
             yield Residual(order, k, embedded, size, self._verdict(order, k, embedded, size))
+
+    def of_tree(self, order: int, k: int, embedded: bool = False) -> Residual:
+        """The one for tree `k` of an order."""
+        size = self._size(*self._exactly(order, k, embedded))
+        verdict = self._verdict(order, k, embedded, size) if size else "exact"
+        return Residual(order, k, embedded, size, verdict)
 
     def _sizes(self, order: int, embedded: bool) -> Iterator[tuple[int, float]]:
         """|Phi - 1/gamma| for each tree whose residual is not exactly zero."""
@@ -241,11 +255,19 @@ def size_of(form: Form, scaled: list[Any], scale: Any) -> float:
     if not any(scaled):
         return 0.0
     try:
-        if len(scaled) == 1 and isinstance(form, IntegerForm):
-            return _quotient(scaled[0], scale)
+        if isinstance(form, IntegerForm):
+            if len(scaled) == 1:
+                return _quotient(scaled[0], scale)
+            scaled, scale = _leading(scaled, scale)
         return abs(float(form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
     except (TypeError, OverflowError):  # symbols, or beyond float64
         return math.inf
+
+
+def _leading(scaled: list[Any], scale: Any) -> tuple[list[Any], Any]:
+    """Both without the bits of which a float sees nothing: they change less than 2**-1100."""
+    excess = max(scale.bit_length() - _FLOAT_BITS, 0)
+    return [x >> excess for x in scaled], scale >> excess
 
 
 def _quotient(numerator: Any, denominator: Any) -> float:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
+from keras_rk.proof.equations import equations_up_to
 from keras_rk.proof.extension_report import ExtensionReport
 from keras_rk.proof.order_conditions import OrderCondition, Verdict
 
-__all__ = ["CheckReport", "Failure", "Order"]
+__all__ = ["CheckReport", "Failure", "Order", "Suggestion"]
 
 MOST_BROKEN = 1000  # conditions of one order that are written out, each exactly
 MOST_CONDITIONS = 5  # of those, how many are printed
+MOST_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,23 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What would mend a tableau that failed its check.
+
+    Attributes:
+        tableau: the mended one, which passes the same check.
+        text: the change and what it brings, in words.
+    """
+
+    tableau: Tableau
+    text: str
+
+
+Prove = Callable[[Tableau], "CheckReport"]
+Mend = Callable[["CheckReport", Prove], tuple[Suggestion, ...]]
+
+
+@dataclass(frozen=True)
 class CheckReport:
     """What `check` found. It is true in a boolean context if all that was asked for holds.
 
@@ -95,10 +116,50 @@ class CheckReport:
     evidence: tuple[Order, ...]
     remarks: tuple[str, ...] = ()
     extension: ExtensionReport | None = None
+    _prove: Prove | None = field(default=None, compare=False, repr=False)
+    _mend: Mend | None = field(default=None, compare=False, repr=False)
+
+    def with_help(self, mend: Mend) -> CheckReport:
+        """The same report; `mend` is called when its suggestions are first asked for."""
+        return replace(self, _mend=mend)
+
+    @cached_property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What would mend the tableau, where that can be told, the likeliest first.
+
+        Each one has passed the same check. They are looked for when somebody first asks for them
+        or prints the report, within two seconds; where nothing failed there are none. Reports of
+        `keras_rk.check` have them.
+
+        >>> from keras_rk import check
+        >>> report = check(([[], ["2/5"]], ["1/4", "3/4"]), order=2)
+        >>> print(report.suggestions[0].text)
+        A[1][0] = 2/3 instead of 2/5: order 2, exactly
+        """
+        if self or self._mend is None or self._prove is None:
+            return ()
+        return self._mend(self, self._prove)
 
     @property
     def order_is_lower_bound(self) -> bool:
         return self.evidence[0].is_lower_bound
+
+    @property
+    def conditions(self) -> tuple[Any, ...]:
+        """What the symbols of a tableau must meet, as SymPy's equations; none for numbers.
+
+        These are Phi(t) = 1/gamma(t) for the trees t up to the order asked for or claimed, or else
+        up to the first order that does not hold for all values of the symbols, and c_i =
+        sum_j a_ij; those that hold for all values are left out. `keras_rk.solve_order_conditions`
+        solves them.
+
+        Raises:
+            TableauError: for an order above 6.
+        """
+        if not self.tableau.is_symbolic:
+            return ()
+        asked = max(self.requested_order or 0, self.claimed_order or 0) or self.order + 1
+        return tuple(equations_up_to(self.tableau, asked, self.claimed_embedded_order))
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -109,10 +170,15 @@ class CheckReport:
             raise TableauError("\n".join([f"{_title(self.tableau)}:", *_failure_lines(self)]))
 
     def __str__(self) -> str:
-        return "\n".join([_title(self.tableau), *_summary(self), *_failure_lines(self)])
+        lines = [_title(self.tableau), *_summary(self), *_failure_lines(self)]
+        mends = self.suggestions[:MOST_SUGGESTIONS]
+        return "\n".join([*lines, *(f"  suggestion   {mend.text}" for mend in mends)])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, suggestions: bool = False) -> dict[str, Any]:
         """The report for a program, ready for JSON.
+
+        Args:
+            suggestions: whether to look for suggestions, which takes longer than the check.
 
         Exact numbers are text where they are fractions or roots that fit into 40 characters, and
         otherwise decimals; the conditions in `failures` have them in full.
@@ -122,11 +188,11 @@ class CheckReport:
             "stages": self.tableau.stages,
             "holds": bool(self),
         }
-        for field in (
+        for name in (
             "explicit consistent row_sums order order_is_lower_bound nonautonomous_order "
             "embedded_order claimed_order claimed_embedded_order requested_order verdict"
         ).split():
-            data[field] = getattr(self, field)
+            data[name] = getattr(self, name)
         largest = self.evidence[0].largest
         data["largest_residual"] = None if largest is None else float(largest.exact_residual)
         data["failures"] = [
@@ -140,6 +206,10 @@ class CheckReport:
         data["remarks"] = list(self.remarks)
         if self.extension is not None:
             data["extension"] = self.extension.to_dict()
+        if suggestions:
+            data["suggestions"] = [
+                {"text": mend.text, "tableau": mend.tableau.to_dict()} for mend in self.suggestions
+            ]
         data["next_order"] = [_condition_dict(c) for c in self.evidence[0].broken[:1]]
         return data
 

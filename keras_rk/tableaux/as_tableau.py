@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from keras_rk.butcher.files import FILE_ENDINGS
+from keras_rk.butcher.formats.numpy_files import is_whole, whole_tableau
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
+from keras_rk.tableaux import foreign
 
 __all__ = ["as_tableau"]
 
 
 def as_tableau(tableau: Any) -> Tableau:
     """A `Tableau` from a `Tableau`, a name, a file, a `to_dict()`, or `(A, b[, c])`.
+
+    It also reads the methods of other packages (see `foreign`), `check(scipy.integrate.RK45)`, and
+    one array [[c, A], [NaN, b]].
 
     Text is the name of a file if it ends in `.json`, `.toml` or `.txt`, or has a folder and the
     file exists; then it is the name of a method; and otherwise that of a file once more.
@@ -31,6 +36,14 @@ def as_tableau(tableau: Any) -> Tableau:
         return Tableau.from_file(tableau)
     if isinstance(tableau, Mapping):
         return Tableau.from_dict(tableau)
+    inner = foreign.attribute(tableau, "tableau")
+    if isinstance(inner, Tableau):  # of a layer, a report
+        return inner
+    found = foreign.coefficients(tableau)
+    if found is not None:
+        return Tableau.from_dict(found)
+    if is_whole(tableau):
+        return Tableau.from_dict(whole_tableau(tableau))
     if isinstance(tableau, tuple | list) and any(isinstance(x, Tableau | str) for x in tableau):
         raise TableauError(
             f"One tableau is needed here, not several of them. Received: {shown(tableau)}."
@@ -38,8 +51,9 @@ def as_tableau(tableau: Any) -> Tableau:
     if isinstance(tableau, tuple | list) and len(tableau) in (2, 3) and not _is_rows(tableau):
         return Tableau(*tableau)
     raise TableauError(
-        "A tableau is given as a Tableau, a name, a file, a dictionary, or (A, b) or (A, b, c) in "
-        f"one argument: check((A, b)). Received: {shown(tableau)}."
+        "A tableau is given as a Tableau, a name, a file, a dictionary, a method of SciPy, nodepy, "
+        "kauri, diffrax or torchdiffeq that has a tableau, or (A, b) or (A, b, c) in one argument: "
+        f"check((A, b)). Received: {shown(tableau)}."
     )
 
 

@@ -6,6 +6,7 @@ coefficient is parsed, no `Tableau` built, before somebody asks for the method b
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -17,9 +18,20 @@ from keras_rk.errors import TableauError, shown
 if TYPE_CHECKING:
     from keras_rk.butcher.tableau import Tableau
 
-__all__ = ["METHODS", "NamedMethod", "aliases", "described", "get", "method", "names"]
+__all__ = [
+    "METHODS",
+    "NamedMethod",
+    "aliases",
+    "also_called",
+    "described",
+    "get",
+    "method",
+    "names",
+]
 
+_INDICES = re.compile(r"\[([0-9]+)")
 _LONGEST_NAME = 64
+_MOST_OF_AN_ORDER = 8  # methods, in an error
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,13 @@ class NamedMethod:
     source: str
     drawing: str | None
     listing: str | None
+
+    @property
+    def stages(self) -> int:
+        """Read off the text, which lists need for all methods, without reading coefficients."""
+        if self.drawing is not None:
+            return self.drawing.partition("--")[0].count("|")
+        return max(map(int, _INDICES.findall(self.listing or "")), default=0)
 
     def coefficients(self) -> Coefficients:
         if self.drawing is not None:
@@ -57,6 +76,7 @@ class NamedMethod:
 METHODS: dict[str, NamedMethod] = {}
 _ALIASES: dict[str, str] = {}
 _BUILDING = threading.RLock()
+_NOT_SUGGESTED: set[str] = set()  # spellings
 _SPELLINGS: dict[str, str] = {}  # a name or alias, without case and punctuation -> the name
 
 
@@ -84,15 +104,27 @@ def method(
     """
     if (drawing is None) == (listing is None):
         raise TableauError(f"A method has a drawing or a listing, not both. Received: {name!r}.")
-    spellings = {_plain(spelling): name for spelling in (name, *aliases)}
-    if len(spellings) <= len(aliases) or spellings.keys() & _SPELLINGS.keys():
-        raise TableauError(
-            f"A name or alias stands for one method. Received: {(name, *aliases)}, where one of"
-            f" them is taken."
-        )
-    _SPELLINGS.update(spellings)
+    _reserve(name, name, *aliases)
     _ALIASES.update(dict.fromkeys(aliases, name))
     METHODS[name] = NamedMethod(name, order, embedded_order, source, drawing, listing)
+
+
+def also_called(name: str, *aliases: str) -> None:
+    """Further aliases, which nobody is likely to mean by another name."""
+    _reserve(name, *aliases)
+    _ALIASES.update(dict.fromkeys(aliases, name))
+    _NOT_SUGGESTED.update(map(_plain, aliases))
+
+
+def _reserve(name: str, *spellings: str) -> None:
+    """Takes the spellings for a method, unless one of them is taken."""
+    plain = {_plain(spelling): name for spelling in spellings}
+    if len(plain) < len(spellings) or plain.keys() & _SPELLINGS.keys():
+        raise TableauError(
+            f"A name or alias stands for one method. Received: {spellings}, where one of"
+            f" them is taken."
+        )
+    _SPELLINGS.update(plain)
 
 
 def names() -> tuple[str, ...]:
@@ -112,7 +144,7 @@ def described() -> list[dict[str, Any]]:
             "name": name,
             "order": METHODS[name].order,
             "embedded_order": METHODS[name].embedded_order,
-            "stages": len(METHODS[name].coefficients().b),
+            "stages": METHODS[name].stages,
             "source": METHODS[name].source,
             "aliases": [alias for alias, stands_for in _ALIASES.items() if stands_for == name],
         }
@@ -153,11 +185,13 @@ def _unknown(name: str) -> str:
     wanted = _plain(name[:_LONGEST_NAME])
     orders = {known: (METHODS[known].order, METHODS[known].embedded_order) for known in names()}
     written = {_plain(known): known for known in (*orders, *_ALIASES)}
-    near = [wanted] if wanted in written else resembling(wanted, _SPELLINGS, orders)
+    likely = {key: name for key, name in _SPELLINGS.items() if key not in _NOT_SUGGESTED}
+    near = [wanted] if wanted in written else resembling(wanted, likely, orders)
     same = of_orders(wanted, orders) if wanted not in written else []
+    listed = [*same[:_MOST_OF_AN_ORDER], *(["..."] if same[_MOST_OF_AN_ORDER:] else [])]
     hints = [
         f"Did you mean {' or '.join(repr(written[key]) for key in near)}? " if near else "",
-        f"Methods of that order: {', '.join(same)}. " if same else "",
+        f"Methods of that order: {', '.join(listed)}. " if same else "",
         "A file is read with Tableau.from_file(path). " if set("./\\") & set(name) else "",
     ]
     return (
