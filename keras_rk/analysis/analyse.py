@@ -7,11 +7,13 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from keras_rk.analysis.algebraic_stability import algebraic_stability
 from keras_rk.analysis.arguments import numeric_tableau
 from keras_rk.analysis.dispersion import Oscillation, oscillation_of
 from keras_rk.analysis.embedded_pairs import EmbeddedPair, pair_of
 from keras_rk.analysis.entries import as_data, as_text
 from keras_rk.analysis.error_coefficients import ErrorCoefficients, ErrorSeries
+from keras_rk.analysis.properties import Property
 from keras_rk.analysis.reducibility import Reducibility, reducibility
 from keras_rk.analysis.round_off import RoundOff, round_off
 from keras_rk.analysis.simplifying_assumptions import (
@@ -21,6 +23,8 @@ from keras_rk.analysis.simplifying_assumptions import (
 from keras_rk.analysis.stability import StabilityFunction, stability_function
 from keras_rk.analysis.stability_region import StabilityRegion
 from keras_rk.analysis.strong_stability import ssp_coefficient
+from keras_rk.analysis.symmetry import symmetry
+from keras_rk.analysis.symplecticity import symplecticity
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
 from keras_rk.proof.report import CheckReport
@@ -100,6 +104,31 @@ class Analysis:
         """{z : |R(z)| <= 1}, for numerical use; see `analysis.stability_region`."""
         return StabilityRegion(self.stability_function)
 
+    @property
+    def a_stable(self) -> Property:
+        """Whether |R(z)| <= 1 wherever Re z <= 0; see `analysis.stability`."""
+        return self.stability_function.a_stability
+
+    @property
+    def l_stable(self) -> Property:
+        """Whether it is A-stable and R(infinity) = 0; see `analysis.stability`."""
+        return self.stability_function.l_stability
+
+    @cached_property
+    def algebraically_stable(self) -> Property:
+        """Whether it is B-stable; see `analysis.algebraic_stability`."""
+        return algebraic_stability(self.tableau)
+
+    @cached_property
+    def symplectic(self) -> Property:
+        """Whether it conserves quadratic invariants; see `analysis.symplecticity`."""
+        return symplecticity(self.tableau)
+
+    @cached_property
+    def symmetric(self) -> Property:
+        """Whether it is its own adjoint; see `analysis.symmetry`."""
+        return symmetry(self.tableau)
+
     @cached_property
     def ssp_coefficient(self) -> Fraction | float:
         """The radius of absolute monotonicity; see `analysis.strong_stability`."""
@@ -174,4 +203,4 @@ def analyse(tableau: Any) -> Analysis:
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
     chapter II, for the notation; each function names its own.
     """
-    return Analysis(numeric_tableau(tableau, "An analysis is"))
+    return Analysis(numeric_tableau(tableau, "An analysis"))

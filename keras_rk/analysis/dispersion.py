@@ -18,13 +18,12 @@ from itertools import count
 from typing import Any
 
 from keras_rk.analysis.arguments import numeric_tableau
+from keras_rk.analysis.implicit_stability import terms_on_imaginary_axis
+from keras_rk.analysis.properties import ROUNDING
 from keras_rk.analysis.stability import StabilityFunction, stability_function
 from keras_rk.numbers.coefficients import public
 
 __all__ = ["Oscillation", "dispersion_order", "dissipation_order", "oscillation"]
-
-_ROUNDING = Fraction(1, 2**40)  # relative: less than that is what rounded coefficients leave
-_SHOWING = range(1, 5)  # of these coefficients of R, those of published methods show rounding
 
 
 @dataclass(frozen=True)
@@ -65,23 +64,20 @@ def oscillation(tableau: Any) -> Oscillation:
     Source: P. J. van der Houwen, B. P. Sommeijer, Explicit Runge-Kutta(-Nystrom) methods with
     reduced phase errors for computing oscillating solutions (1987), for the two orders.
     """
-    tableau = numeric_tableau(tableau, "Dispersion and dissipation are")
+    tableau = numeric_tableau(tableau, "The order of dispersion")
     return oscillation_of(stability_function(tableau))
 
 
 def oscillation_of(R: StabilityFunction) -> Oscillation:
     """The same from the stability function."""
-    r = R.exact_coefficients
-    is_rounded = R.has_floats or any(
-        0 < abs(x * math.factorial(n) - 1) < _ROUNDING for n, x in enumerate(r) if n in _SHOWING
-    )
+    p, q = R.exact_coefficients, R.exact_denominator
 
     def is_zero(terms: list[Any]) -> bool:
         total = sum(terms, Fraction(0))
-        return not total or (is_rounded and abs(total) <= _ROUNDING * sum(map(abs, terms)))
+        return not total or (R.is_rounded and abs(total) <= ROUNDING * sum(map(abs, terms)))
 
-    n, phase = _first(_phases(r), is_zero)
-    k, excess = _first(_excesses(r), is_zero)
+    n, phase = _first(_phases(p, q), is_zero)
+    k, excess = _first(_excesses(p, q), is_zero)
     return Oscillation(
         dispersion_order=n - 1,
         dispersion_coefficient=public(-phase * (-1) ** (n // 2)),
@@ -90,18 +86,32 @@ def oscillation_of(R: StabilityFunction) -> Oscillation:
     )
 
 
-def _phases(r: Any) -> Iterator[tuple[int, list[Any]]]:
-    """The terms of the odd coefficients of R(z) exp(-z), whose imaginary part is the phase."""
+def _phases(p: Any, q: Any) -> Iterator[tuple[int, list[Any]]]:
+    """The terms of the odd coefficients of R(z) exp(-z), whose imaginary part is the phase.
+
+    Times |Q(i x)|^2, which begins with 1, it is P(z) Q(-z) exp(-z).
+    """
+    product = [
+        [p[j] * q[n - j] * (-1) ** (n - j) for j in range(len(p)) if 0 <= n - j < len(q)]
+        for n in range(len(p) + len(q) - 1)
+    ]
     for n in count(1, 2):
-        last = min(n, len(r) - 1)
-        yield n, [r[m] * Fraction((-1) ** (n - m), math.factorial(n - m)) for m in range(last + 1)]
+        yield (
+            n,
+            [
+                x * Fraction((-1) ** (n - m), math.factorial(n - m))
+                for m, terms in enumerate(product[: n + 1])
+                for x in terms
+            ],
+        )
 
 
-def _excesses(r: Any) -> Iterator[tuple[int, list[Any]]]:
-    """The terms of the coefficients of |R(i x)|^2 - 1 = R(i x) R(-i x) - 1."""
-    for k in range(2, 2 * len(r) - 1, 2):
-        places = range(max(0, k - len(r) + 1), min(k, len(r) - 1) + 1)
-        yield k, [r[j] * r[k - j] * (-1) ** (j + k // 2) for j in places]
+def _excesses(p: Any, q: Any) -> Iterator[tuple[int, list[Any]]]:
+    """The terms of the coefficients of |P(i x)|^2 - |Q(i x)|^2, which is that of |R(i x)|^2 - 1
+    times a square that begins with 1."""
+    for k in range(1, max(len(p), len(q))):
+        ours, theirs = terms_on_imaginary_axis(p, k), terms_on_imaginary_axis(q, k)
+        yield 2 * k, [*ours, *(-x for x in theirs)]
 
 
 def _first(

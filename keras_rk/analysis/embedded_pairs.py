@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keras_rk.analysis.arguments import called, embedded_method, numeric_tableau
+from keras_rk.analysis.arguments import embedded_method, numeric_tableau
 from keras_rk.analysis.error_coefficients import ErrorSeries
+from keras_rk.analysis.properties import label
 from keras_rk.analysis.stability import StabilityFunction, stability_function
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
@@ -51,7 +52,7 @@ class EmbeddedPair:
     B: float | None
     C: float | None
     E: float | None
-    stability_function: StabilityFunction | None
+    stability_function: StabilityFunction
     fault: str
     is_blind: bool
     steps_with_higher: bool
@@ -74,9 +75,9 @@ def embedded_pair(tableau: Any) -> EmbeddedPair:
 
     Source: P. J. Prince, J. R. Dormand, High order embedded Runge-Kutta formulae (1981).
     """
-    tableau = numeric_tableau(tableau, "A pair is judged by what is")
+    tableau = numeric_tableau(tableau, "What judges a pair")
     if tableau.exact_b_hat is None:
-        raise TableauError(f"A pair has weights `b_hat`. Received: b_hat=None ({called(tableau)}).")
+        raise TableauError(f"A pair has weights `b_hat`. Received: b_hat=None ({label(tableau)}).")
     errors = ErrorSeries(tableau)
     report = prove(tableau, None, DEFAULT_MAX_ORDER, with_time=False, residuals=errors.residuals)
     return pair_of(tableau, report, errors)
@@ -104,15 +105,8 @@ def pair_of(tableau: Tableau, report: CheckReport, errors: ErrorSeries) -> Embed
         B=B,
         C=C,
         E=E,
-        stability_function=_stability(tableau),
+        stability_function=stability_function(embedded_method(tableau)),
         fault=faults[0] if faults else "",
         is_blind=is_blind(tableau),
         steps_with_higher=order > embedded,
     )
-
-
-def _stability(tableau: Tableau) -> StabilityFunction | None:
-    try:
-        return stability_function(embedded_method(tableau))
-    except TableauError:  # implicit
-        return None

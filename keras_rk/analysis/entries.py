@@ -7,67 +7,25 @@ computing it raises `TableauError`; its line then shows a dash and its value is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from keras_rk.analysis.entry import NOTHING, Entry, counted, exactly, plain, shown
 from keras_rk.errors import TableauError
-from keras_rk.numbers.coefficients import approximate, exact
-from keras_rk.proof.digits import brief
 
 if TYPE_CHECKING:
     from keras_rk.analysis.analyse import Analysis
 
-__all__ = ["ENTRIES", "Entry", "as_data", "as_text", "plain", "shown"]
+__all__ = ["ENTRIES", "as_data", "as_text"]
 
 _LABELS = 21  # columns
 _SHORT = 12  # characters of an exact coefficient of R(z)
-_NOTHING = "-"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the report.
-
-    Attributes:
-        label: what the line begins with.
-        values: for a program, by name.
-        text: what the line says; without it the first of the values.
-        when: for which methods there is such a line.
-        brief: what it says where methods are compared; without it the first of the values.
-        compared: whether it stands there at all.
-    """
-
-    label: str
-    values: dict[str, Callable[[Analysis], Any]]
-    text: Callable[[Analysis], str] | None = None
-    when: Callable[[Analysis], bool] = lambda analysis: True
-    brief: Callable[[Analysis], str] | None = None
-    compared: bool = True
-
-    def line(self, analysis: Analysis) -> str:
-        """What the line says in the report."""
-        if self.text is None:
-            return self.short(analysis)
-        return _unless_undefined(self.text, analysis)
-
-    def short(self, analysis: Analysis) -> str:
-        """What it says in a comparison."""
-        first = next(iter(self.values.values()))
-        return _unless_undefined(self.brief or (lambda a: shown(first(a))), analysis)
-
-
-def _unless_undefined(text: Callable[[Analysis], str], analysis: Analysis) -> str:
-    try:
-        return text(analysis)
-    except TableauError:
-        return _NOTHING
 
 
 def as_text(analysis: Analysis) -> str:
     tableau = analysis.tableau
-    lines = [f"{tableau.name or 'tableau'} ({_count(tableau.stages, 'stage')})"]
+    lines = [f"{tableau.name or 'tableau'} ({counted(tableau.stages, 'stage')})"]
     for heading, entries in ENTRIES.items():
         lines.append(f"  {heading}")
         lines += [
@@ -96,45 +54,6 @@ def _value(value: Callable[[Analysis], Any], analysis: Analysis) -> Any:
         return None
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: exact numbers as text, infinity as the text "inf"."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, dict):
-        return {key: plain(x) for key, x in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(x) for x in value]
-    return brief(exact(value))
-
-
-def shown(value: Any) -> str:
-    """A value for a reader."""
-    if value is None:
-        return _NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, int | str):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return " ".join(map(shown, value)) or "none"
-    return _number(value)
-
-
-def _number(value: Any, longest: int = 2 * _SHORT) -> str:
-    """An exact number as it is, or where it is long, six digits of it."""
-    found = exact(value)
-    text = brief(found)
-    return text if len(text) <= longest else approximate(found)  # type: ignore[arg-type]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def _order(analysis: Analysis) -> str:
     report = analysis.report
     main = report.evidence[0]
@@ -150,8 +69,8 @@ def _error_norm(analysis: Analysis) -> str:
     found = analysis.error_coefficients
     largest = found.largest
     return (
-        f"{found.norm:.3g}, of {_count(len(found), 'coefficient')} for trees of order "
-        f"{found.order}; the largest is {_number(largest.value)} at {largest.tree}"
+        f"{found.norm:.3g}, of {counted(len(found), 'coefficient')} for trees of order "
+        f"{found.order}; the largest is {exactly(largest.value)} at {largest.tree}"
     )
 
 
@@ -162,9 +81,16 @@ def _assumptions(analysis: Analysis) -> str:
 
 
 def _stability_function(analysis: Analysis) -> str:
+    R = analysis.stability_function
+    if len(R.denominator) == 1:
+        return _polynomial(R.coefficients)
+    return f"({_polynomial(R.coefficients)}) / ({_polynomial(R.denominator)})"
+
+
+def _polynomial(coefficients: Sequence[Any]) -> str:
     terms = []
-    for n, r in enumerate(analysis.stability_function.coefficients):
-        number = _number(r, _SHORT)
+    for n, r in enumerate(coefficients):
+        number = exactly(r, _SHORT)
         power = "" if n == 0 else "z" if n == 1 else f"z^{n}"
         if number not in ("0", "-0"):
             terms.append(power if number == "1" and power else f"{number} {power}".rstrip())
@@ -177,7 +103,7 @@ def _oscillation(order: str, coefficient: str) -> Callable[[Analysis], str]:
         q = getattr(found, order)
         if q == math.inf:
             return "none"
-        return f"order {q}, coefficient {_number(getattr(found, coefficient))}"
+        return f"order {q}, coefficient {exactly(getattr(found, coefficient))}"
 
     return text
 
@@ -186,18 +112,18 @@ def _ssp(analysis: Analysis) -> str:
     value = analysis.ssp_coefficient
     text = shown(value)
     if isinstance(value, Fraction) and value and analysis.tableau.is_explicit:
-        text += f", {_number(value / analysis.tableau.stages)} for each stage"
+        text += f", {exactly(value / analysis.tableau.stages)} for each stage"
     return text
 
 
 def _round_off(analysis: Analysis) -> str:
     found = analysis.round_off
-    return f"{_number(found.largest_coefficient)} at {found.largest_place}"
+    return f"{exactly(found.largest_coefficient)} at {found.largest_place}"
 
 
 def _amplification(analysis: Analysis) -> str:
     found = analysis.round_off.amplification
-    return _NOTHING if found is None else f"{found:.3g} at most, of errors in f, with dt L = 1"
+    return NOTHING if found is None else f"{found:.3g} at most, of errors in f, with dt L = 1"
 
 
 def _stages(stages: Any) -> str:
@@ -214,7 +140,7 @@ def _superfluous(analysis: Analysis) -> str:
 def _pair_quality(analysis: Analysis) -> str:
     pair = _pair(analysis)
     if pair.B is None:
-        return _NOTHING
+        return NOTHING
     return f"B {pair.B:.3g}, C {pair.C:.3g}, E {pair.E:.3g}"
 
 
@@ -237,8 +163,7 @@ def _of_pair(name: str) -> Callable[[Analysis], Any]:
 
 def _embedded_interval(name: str) -> Callable[[Analysis], Any]:
     def value(analysis: Analysis) -> Any:
-        R = _pair(analysis).stability_function
-        return None if R is None else getattr(R, name)
+        return getattr(_pair(analysis).stability_function, name)
 
     return value
 
@@ -255,6 +180,22 @@ def _tree_errors(analysis: Analysis) -> dict[str, float]:
 def _is_bounded(analysis: Analysis) -> bool:
     """Beyond the highest order that is looked at, trees are too many to be looked at unasked."""
     return not analysis.report.order_is_lower_bound
+
+
+def _property(label: str, name: str) -> Entry:
+    """What an explicit method, whose stability region is bounded, never has."""
+
+    def text(analysis: Analysis) -> str:
+        found = getattr(analysis, name)
+        answer = {"exact": "yes", "numeric": "yes, up to rounding", "failed": "no"}[found.verdict]
+        return f"{answer}: {found.reason}"
+
+    return Entry(
+        label,
+        {name: lambda a: bool(getattr(a, name))},
+        text,
+        when=lambda a: not a.tableau.is_explicit,
+    )
 
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
@@ -320,13 +261,21 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "stability": (
         Entry(
             "R(z)",
-            {"stability_function": lambda a: a.stability_function.coefficients},
+            {
+                "stability_function": lambda a: a.stability_function.coefficients,
+                "denominator": lambda a: a.stability_function.denominator,
+            },
             _stability_function,
             compared=False,
         ),
         Entry("real interval", {"real_interval": lambda a: a.real_interval}),
         Entry("imaginary interval", {"imaginary_interval": lambda a: a.imaginary_interval}),
         Entry("SSP coefficient", {"ssp_coefficient": lambda a: a.ssp_coefficient}, _ssp),
+        _property("A-stable", "a_stable"),
+        _property("L-stable", "l_stable"),
+        _property("algebraically stable", "algebraically_stable"),
+        _property("symplectic", "symplectic"),
+        _property("symmetric", "symmetric"),
     ),
     "stages": (
         Entry("explicit", {"explicit": lambda a: a.tableau.is_explicit}),

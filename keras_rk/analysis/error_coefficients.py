@@ -17,7 +17,8 @@ from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
 
-from keras_rk.analysis.arguments import called, numeric_tableau
+from keras_rk.analysis.arguments import numeric_tableau
+from keras_rk.analysis.properties import label
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
@@ -226,10 +227,10 @@ def error_coefficients(
     norm; E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
     chapter II, for the trees.
     """
-    tableau = numeric_tableau(tableau, "Error coefficients are")
+    tableau = numeric_tableau(tableau, "An error coefficient")
     if embedded and tableau.exact_b_hat is None:
         raise TableauError(
-            f"`embedded=True` needs embedded weights. Received: b_hat=None ({called(tableau)})."
+            f"`embedded=True` needs embedded weights. Received: b_hat=None ({label(tableau)})."
         )
     if order is None:
         order = _proved_order(tableau, embedded) + 1

@@ -31,8 +31,8 @@ class RoundOff:
             result by themselves. It is 1 if no weight is negative, and then cannot be less.
         sum_of_row: max_i sum_j |a_ij|, the same for the stages.
         amplification: sum_i |b_i| e_i for dt L = 1 in the bound above, b^T (I - |A|)^-1 1 with
-            |b| for b: the same with the errors that a stage passes on to later ones; 1.72 or less
-            for a method that has an exponential's coefficients and none negative. None for
+            |b| for b: the same with the errors that a stage passes on to later ones. Without
+            negative coefficients it is R(1) - 1, about e - 1 = 1.72. None for
             implicit methods, which do not compute one stage after another.
     """
 
@@ -64,7 +64,7 @@ def round_off(tableau: Any) -> RoundOff:
     largest coefficient as a criterion; the bounds are those of the module's head, Lipschitz's
     inequality applied stage by stage.
     """
-    tableau = numeric_tableau(tableau, "Rounding errors are")
+    tableau = numeric_tableau(tableau, "The growth of rounding errors")
     A = [[abs(float(x)) for x in row] for row in tableau.exact_A]
     b = [abs(float(x)) for x in tableau.exact_b]
     errors: list[float] = []

@@ -74,10 +74,10 @@ def simplifying_assumptions(tableau: Any) -> SimplifyingAssumptions:
     (4, 1, 1, (inf, 1, 1, 2))
 
     Source: E. Hairer, S. P. Norsett, G. Wanner, *Solving Ordinary Differential Equations I*,
-    chapter II.7, for B, C and D; A. Biswas, D. I. Ketcheson, B. Seibold, D. Shirokoff, Design of
-    DIRK schemes with high weak stage order (2023), for the weak stage order.
+    chapter II.7, for B, C and D; D. I. Ketcheson, B. Seibold, D. Shirokoff, D. Zhou, DIRK schemes
+    with high weak stage order (2020), for the weak stage order.
     """
-    tableau = numeric_tableau(tableau, "Simplifying assumptions are")
+    tableau = numeric_tableau(tableau, "What a simplifying assumption needs")
     sums = _Sums(scaled(tableau))
     stages = range(tableau.stages)
     B = sums.order(sums.quadrature)

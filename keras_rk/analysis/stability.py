@@ -107,7 +107,7 @@ class StabilityFunction:
         return _close(self.exact_coefficients), _close(self.exact_denominator)
 
     @cached_property
-    def _is_rounded(self) -> bool:
+    def is_rounded(self) -> bool:
         """Whether coefficients are floats, or show that they were floats or decimals."""
         return self.has_floats or any(
             0 < abs(r * math.factorial(n) - 1) < ROUNDING
@@ -131,7 +131,7 @@ class StabilityFunction:
         """The largest x such that |R(-t)| <= 1 for all t in [0, x]."""
         above, below = ([x * (-1) ** n for n, x in enumerate(part)] for part in self._close)
         pairs = list(zip_longest(above, below, fillvalue=Fraction(0)))
-        rounding = ROUNDING if self._is_rounded else Fraction(0)
+        rounding = ROUNDING if self.is_rounded else Fraction(0)
         excesses = [[_unrounded((sign * x, -y), rounding) for x, y in pairs] for sign in (1, -1)]
         return _first_exit(excesses, self._touching)
 
@@ -144,7 +144,7 @@ class StabilityFunction:
         order conditions.
         """
         close = self._close
-        if self._is_rounded:
+        if self.is_rounded:
             rounding = ROUNDING
         else:
             bits = 8 * max(map(len, close))
@@ -154,7 +154,7 @@ class StabilityFunction:
 
     @property
     def _touching(self) -> Fraction:
-        return Fraction(0) if self._is_exact and not self._is_rounded else _TOUCHING
+        return Fraction(0) if self._is_exact and not self.is_rounded else _TOUCHING
 
     @property
     def _is_exact(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_rk.analysis.arguments import numeric_tableau
 from keras_rk.analysis.stability import StabilityFunction, stability_function
+from keras_rk.errors import TableauError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,7 @@ _TOLERANCE = 1e-12
 
 @dataclass(frozen=True)
 class StabilityRegion:
-    """The region {z : |R(z)| <= 1} of an explicit method.
+    """The region {z : |R(z)| <= 1}; `box` and `area` of it are for explicit methods.
 
     Attributes:
         R: the stability function.
@@ -39,6 +40,8 @@ class StabilityRegion:
         import numpy as np
 
         points = np.asarray(z, "complex128")
+        if len(self.R.exact_denominator) > 1:
+            return abs(self.R(z)) <= 1 + _TOLERANCE
         with np.errstate(all="ignore"):
             sizes, errors = self._rounded(points)
             inside = np.asarray(sizes <= 1 + _TOLERANCE)
@@ -64,17 +67,24 @@ class StabilityRegion:
         """
         import numpy as np
 
-        coefficients = np.array([float(r) for r in self.R.exact_coefficients])
+        above, below = (
+            np.array([float(r) for r in part], "complex128")
+            for part in (self.R.exact_coefficients, self.R.exact_denominator)
+        )
         found = []
         for theta in np.linspace(0, 2 * np.pi, points, endpoint=False):
-            shifted = coefficients.astype("complex128")
-            shifted[0] -= np.exp(1j * theta)
+            shifted = np.polynomial.polynomial.polysub(above, np.exp(1j * theta) * below)
             found.append(np.polynomial.polynomial.polyroots(shifted))
         z = np.concatenate(found) if found else np.zeros(0, "complex128")
         return z[abs(abs(self.R(z)) - 1) < 1e-6]
 
     def box(self) -> tuple[float, float, float]:
         """Bounds on the region, numerically: z = x + i y with low <= x <= high, |y| <= height."""
+        if len(self.R.exact_denominator) > 1:
+            raise TableauError(
+                "The stability region of an implicit method may have no end; that of an explicit "
+                f"one has an area. Received: R(z) with the denominator {self.R.denominator}."
+            )
         if len(self.R.exact_coefficients) < 2:
             return (-math.inf, math.inf, math.inf)
         radius = self._radius()
@@ -115,7 +125,7 @@ class StabilityRegion:
 
 
 def stability_region(tableau: Any) -> StabilityRegion:
-    """The stability region of an explicit method.
+    """The stability region of a method.
 
     Steps of size dt damp y' = lambda y if dt lambda is in the region.
 
@@ -123,7 +133,7 @@ def stability_region(tableau: Any) -> StabilityRegion:
         tableau: a `Tableau` without symbols, a name, a file, or `(A, b[, c])`.
 
     Raises:
-        TableauError: where there is no polynomial R(z), see `stability_function`.
+        TableauError: for a tableau with symbols.
 
     Example:
 
@@ -131,4 +141,4 @@ def stability_region(tableau: Any) -> StabilityRegion:
     >>> -2.7 in region, 2.9j in region, f"{region.area:.1f}"
     (True, False, '12.7')
     """
-    return StabilityRegion(stability_function(numeric_tableau(tableau, "A stability region is")))
+    return StabilityRegion(stability_function(numeric_tableau(tableau, "The stability region")))

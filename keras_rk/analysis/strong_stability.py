@@ -59,7 +59,7 @@ def ssp_coefficient(tableau: Any) -> Fraction | float:
     Source: J. F. B. M. Kraaijevanger, Contractivity of Runge-Kutta methods (1991), for the radius;
     L. Ferracina, M. N. Spijker (2004) and I. Higueras (2004) showed that it is the SSP coefficient.
     """
-    tableau = numeric_tableau(tableau, "The SSP coefficient is")
+    tableau = numeric_tableau(tableau, "The SSP coefficient")
     A, b = irreducible_part(tableau)
     K: Matrix = [[*row, Fraction(0)] for row in (*A, b)]
     if any(x < -_ROUNDING for row in K for x in row):

@@ -53,7 +53,7 @@ class Column:
     on_right: bool = True
 
     def shown(self, method: Listed) -> str:
-        from keras_rk.analysis.entries import shown
+        from keras_rk.analysis.entry import shown
 
         return self.text(method) if self.text is not None else shown(self.value(method))
 

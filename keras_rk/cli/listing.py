@@ -165,7 +165,7 @@ def _sorted(methods: list[Listed], name: str) -> list[Listed]:
 
 
 def _data(method: Listed, columns: list[str]) -> dict[str, Any]:
-    from keras_rk.analysis.entries import plain
+    from keras_rk.analysis.entry import plain
 
     data = dict(method.claims)
     for name in columns:
