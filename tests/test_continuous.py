@@ -434,3 +434,16 @@ def test_the_same_polynomial_through_a_better_middle(name, order):
     again = through_the_middle(tableaux.get(name), dense.weights("1/2"))
     assert check_extension(again).order == order
     assert again.weights("1/3") == dense.weights("1/3")
+
+
+@pytest.mark.parametrize("size, verdict", [("9e-13", "numeric"), ("1.1e-12", "failed")])
+def test_a_residual_counts_by_what_it_reaches(size, verdict):
+    """size * (3 theta^2 - 2 theta^3) rises from 0 to `size` in [0, 1], though its coefficients add
+    up to five times as much."""
+    x = Fraction(size)
+    straight = Tableau([[]], [1 + x], b_theta=[[1, 3 * x, -2 * x]])
+    report = check_extension(straight)
+    assert report.order == (verdict == "numeric")
+    found = report.largest or report.broken
+    assert str(found.tree) == "τ"
+    assert found.size == pytest.approx(float(x))

@@ -28,7 +28,14 @@ from keras_rk.proof.extension_report import ContinuousCondition, ExtensionReport
 from keras_rk.proof.forms import absolute_form, exact_form
 from keras_rk.proof.order_conditions import size_of
 from keras_rk.proof.rooted_trees import planned_tree
-from keras_rk.proof.verdicts import EPS, LARGEST_SHARE, Verdict, check_tolerance, judged
+from keras_rk.proof.verdicts import (
+    EPS,
+    LARGEST_SHARE,
+    SMALLEST_TOLERANCE,
+    Verdict,
+    check_tolerance,
+    judged,
+)
 from keras_rk.tableaux.as_tableau import as_tableau
 
 __all__ = ["check_extension"]
@@ -53,8 +60,8 @@ def check_extension(
     sum_i b_i(theta) Phi_i(t) = theta^|t| / gamma(t) for every tree t with at most p vertices,
     where Phi(t) = sum_i b_i Phi_i(t) is the elementary weight. As polynomials in theta, these are
     conditions on each coefficient, decided exactly like those of `check` and with its verdicts:
-    the size of a residual is the sum of its coefficients' absolute values, which bounds it for
-    all theta in [0, 1].
+    the size of a residual bounds it for all theta in [0, 1]: the sum of its coefficients' absolute
+    values or, where that is above 1e-12, its largest coefficient in Bernstein's polynomials.
 
     Args:
         tableau: a tableau with `b_theta`, in any form that `check` takes.
@@ -175,6 +182,8 @@ class _Conditions:
 
     def _judged(self, order: int, k: int, residuals: list[tuple[list[Any], Any]]) -> _Residual:
         size = math.fsum(size_of(self._form, scaled, scale) for scaled, scale in residuals)
+        if SMALLEST_TOLERANCE < size < math.inf:
+            size = _largest([self._form.value(*pair) for pair in residuals])
 
         def rounding() -> float:
             if self._tableau.is_symbolic:
@@ -201,6 +210,16 @@ class _Conditions:
     def _absolute(self) -> ElementaryWeights:
         bounds = [sum_of([abs(x) for x in row]) for row in self._polynomials]  # type: ignore[arg-type]
         return ElementaryWeights(absolute_form(self._tableau, [bounds]))
+
+
+def _largest(residual: Sequence[Any]) -> float:
+    """A close bound for all theta in [0, 1]: the largest coefficient in Bernstein's polynomials."""
+    degree = len(residual)
+    terms = [x * Fraction(1, math.comb(degree, k)) for k, x in enumerate(residual, start=1)]
+    return max(
+        abs(float(sum_of([math.comb(j, k) * x for k, x in enumerate(terms[:j], start=1)])))  # type: ignore[arg-type]
+        for j in range(1, degree + 1)
+    )
 
 
 def _size(residual: Sequence[Coefficient]) -> float:

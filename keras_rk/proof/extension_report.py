@@ -26,7 +26,7 @@ class ContinuousCondition:
         required: 1/gamma(t).
         exact_residual: sum_i b_i(theta) Phi_i(t) - theta^|t| / gamma(t), exactly: the coefficients
             of theta, theta^2, ...
-        size: the sum of their absolute values, which bounds the residual for theta in [0, 1].
+        size: a bound for all theta in [0, 1], see `check_extension`.
         verdict: as in `OrderCondition`.
     """
 

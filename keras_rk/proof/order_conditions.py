@@ -128,15 +128,14 @@ class Residuals:
 
     def all(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """One residual for each tree of an order, the tallest trees first."""
-        for k, size in self._sizes(order, embedded):
-            verdict = self._verdict(order, k, embedded, size) if size else "exact"
-            yield Residual(order, k, embedded, size, verdict)
+        unmet = {residual.k: residual for residual in self.unmet(order, embedded)}
+        for k in reversed(range(self._weights.plan(order).roots)):
+            yield unmet.get(k) or Residual(order, k, embedded, 0.0, "exact")
 
     def unmet(self, order: int, embedded: bool = False) -> Iterator[Residual]:
         """Those that are not exactly zero."""
         for k, size in self._sizes(order, embedded):
-            if size:
-                yield Residual(order, k, embedded, size, self._verdict(order, k, embedded, size))
+            yield Residual(order, k, embedded, size, self._verdict(order, k, embedded, size))
 
     def of_tree(self, order: int, k: int, embedded: bool = False) -> Residual:
         """The one for tree `k` of an order."""
@@ -145,7 +144,7 @@ class Residuals:
         return Residual(order, k, embedded, size, verdict)
 
     def _sizes(self, order: int, embedded: bool) -> Iterator[tuple[int, float]]:
-        """|Phi - 1/gamma| for each tree: zero exactly if the residual is."""
+        """|Phi - 1/gamma| for each tree whose residual is not exactly zero."""
         enclosed = self._enclosures if order >= ENCLOSED_FROM else None
         if enclosed is not None:
             yield from self._enclosed_sizes(enclosed, order, embedded)
@@ -156,8 +155,6 @@ class Residuals:
             density = densities[k]
             if density * weight[0] - one or any(weight[1:]):
                 yield k, self._size(_residual(weight, density, one), density * one)
-            else:
-                yield k, 0.0
 
     def _enclosed_sizes(
         self, enclosed: ElementaryWeights, order: int, embedded: bool
@@ -168,9 +165,9 @@ class Residuals:
         for k, ((midpoint, error),) in enclosed.scaled(order, embedded):
             midpoint = densities[k] * midpoint - one
             if abs(midpoint) >> DECISIVE_BITS > densities[k] * error:
-                yield k, max(_quotient(midpoint, densities[k] * one), TINIEST)
-            else:
-                yield k, self._size(*self._exactly(order, k, embedded))
+                yield k, _quotient(midpoint, densities[k] * one)
+            elif size := self._size(*self._exactly(order, k, embedded)):
+                yield k, size
 
     def hold_with_time(self, order: int) -> bool:
         """Whether an enclosure shows all conditions for y' = f(t, y) up to an order to be numeric.
@@ -231,8 +228,8 @@ class Residuals:
         """
         if not _is_dear(self._form):
             return None
-        sizes = [size for _, size in self._sizes(ENCLOSED_FROM - 1, False)]
-        if 2 * sum(map(bool, sizes)) < len(sizes):
+        trees = self._weights.plan(ENCLOSED_FROM - 1).roots
+        if 2 * sum(1 for _ in self._sizes(ENCLOSED_FROM - 1, False)) < trees:
             return None
         return ElementaryWeights(EnclosureForm(self._tableau), self._weights.with_time)
 
@@ -260,7 +257,7 @@ def size_of(form: Form, scaled: list[Any], scale: Any) -> float:
     try:
         if isinstance(form, IntegerForm):
             if len(scaled) == 1:
-                return max(_quotient(scaled[0], scale), TINIEST)
+                return _quotient(scaled[0], scale)
             scaled, scale = _leading(scaled, scale)
         return abs(float(form.value(scaled, scale))) or TINIEST  # type: ignore[arg-type]
     except (TypeError, OverflowError):  # symbols, or beyond float64
