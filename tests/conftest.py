@@ -44,6 +44,7 @@ def has_backend() -> bool:
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")}
 WITH_KERAS = {name for name, source in SOURCES.items() if IMPORTS_KERAS.search(source)}
 EXACT = {name for name in SOURCES if not ASKS_FOR_BACKEND.search(SOURCES[name])} - WITH_KERAS
+ABOVE_TEN = ("feagin1210", "ono12", "hiroshi129", "feagin1412")
 collect_ignore = [] if has_backend() else sorted(WITH_KERAS)
 
 
@@ -64,8 +65,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in EXACT:
             item.add_marker(pytest.mark.exact)
-        if is_compiled(item):
+        if is_compiled(item) or is_of_order_above_ten(item):
             item.add_marker(pytest.mark.slow)
+
+
+def is_of_order_above_ten(item: pytest.Item) -> bool:
+    """Whether a test is about a named method with tens of thousands of trees."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any(isinstance(x, str) and x in ABOVE_TEN for x in parameters)
 
 
 def is_compiled(item: pytest.Item) -> bool:

@@ -535,7 +535,7 @@ def test_a_hundred_stages(family, order):
 
 
 def test_families_are_listed_and_found():
-    families = set(tableaux._FAMILIES)
+    families = set(tableaux._HOME)
     assert families < set(tableaux.__all__)
     assert families < set(dir(tableaux))
     assert all(callable(getattr(tableaux, family)) for family in families)

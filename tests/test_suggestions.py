@@ -266,7 +266,8 @@ def test_what_reaches_the_highest_order_alone_is_offered():
 
 def failing():
     module = benchmark()
-    names = [name for name in tableaux.names() if tableaux.get(name).stages <= 8]
+    small = [name for name in tableaux.names() if tableaux.get(name).stages <= 8]
+    names = [name for name in small if check(name).verdict == "exact"]  # or slips hide in rounding
     draw = random.Random(16)
     for kind in module.KINDS:
         for _ in range(2):

@@ -15,6 +15,7 @@ import sympy
 from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.butcher import notation
 from keras_rk.tableaux import registry
+from tests.conftest import ABOVE_TEN
 
 # name: order, embedded order, verdict, stages, as the literature has them
 EXPECTED = {
@@ -204,6 +205,10 @@ def test_every_method_is_expected_and_every_expected_method_is_there():
     assert set(tableaux.names()) == set(EXPECTED)
 
 
+def test_methods_of_orders_above_ten_are_among_the_slow_tests():
+    assert set(ABOVE_TEN) == {name for name in EXPECTED if EXPECTED[name][0] > 10}
+
+
 def test_names_are_unique_and_at_least_a_hundred():
     assert len(tableaux.names()) == len(set(tableaux.names())) >= 100
 
@@ -224,10 +229,7 @@ def test_order_is_exact_and_not_higher(name, reports):
     assert not reports[name].order_is_lower_bound
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n == "feagin1412" else n for n in tableaux.names()],
-)
+@each_method
 def test_the_next_order_is_refused_with_a_tree(name):
     order = EXPECTED[name][0] + 1
     report = check(name, order=order)
