@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from keras_rk.analysis.checking import check
     from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
+    from keras_rk.models.conversion import convert_residuals
+    from keras_rk.models.conversion_report import ConversionReport
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Analysis",
     "CheckReport",
+    "ConversionReport",
     "ExtensionReport",
     "RKMonitor",
     "Tableau",
@@ -44,6 +47,7 @@ __all__ = [
     "check_extension",
     "checker",
     "coefficients",
+    "convert_residuals",
     "diagnostics",
     "layers",
     "order_conditions",
@@ -59,13 +63,15 @@ __all__ = [
 _HOME = {  # where a name comes from; a module comes from its wing
     "Analysis": "analysis.analyse",
     "CheckReport": "proof.checker",
+    "ConversionReport": "models.conversion_report",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
     "analyse": "analysis.analyse",
-    "check_extension": "proof.continuous",
     "check": "analysis.checking",
+    "check_extension": "proof.continuous",
+    "convert_residuals": "models.conversion",
     "recalibrate": "models.recalibration",
     "solve_order_conditions": "analysis.symbolic_solutions",
     "with_method": "models.method_replacement",
@@ -78,7 +84,14 @@ _WING = {
     "rooted_trees": "proof.",
     "stability": "analysis.",
 }
-_NEED_KERAS = ("RKMonitor", "diagnostics", "recalibrate", "with_method")
+_NEED_KERAS = (
+    "ConversionReport",
+    "RKMonitor",
+    "convert_residuals",
+    "diagnostics",
+    "recalibrate",
+    "with_method",
+)
 
 
 def __getattr__(name: str) -> Any:

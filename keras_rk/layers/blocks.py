@@ -151,8 +151,8 @@ def derived_seed(*numbers: int) -> int:
 
 def check_same_kind(first: dict, other: keras.layers.Layer, block: int) -> None:
     """Refuses a layer that computes something else with its weights than one of a configuration."""
-    ours = _architecture(first)
-    theirs = _architecture(configuration(other, "layer"))
+    ours = architecture(first)
+    theirs = architecture(configuration(other, "layer"))
     if ours == theirs:
         return
     path, one, two = _difference(ours, theirs)
@@ -163,7 +163,7 @@ def check_same_kind(first: dict, other: keras.layers.Layer, block: int) -> None:
     )
 
 
-def _architecture(config: dict) -> Any:
+def architecture(config: dict) -> Any:
     """A configuration without names, seeds, initial values and shapes of inputs."""
     names: dict[str, str] = {}
 

@@ -137,6 +137,11 @@ class MethodLayer(keras.layers.Layer):
         return dts * blocks if len(dts) == 1 else dts
 
     @property
+    def evaluations(self) -> int:
+        """How often f is evaluated for each block in a call."""
+        return self._integration.evaluations
+
+    @property
     def estimated_error(self) -> np.ndarray | None:
         """The error estimate of the last call, one number or one for each block."""
         return None if self._error is None else np.asarray(ops.convert_to_numpy(self._error))

@@ -25,17 +25,22 @@ def compile_alike(model: keras.layers.Layer, new: keras.layers.Layer) -> None:
             not to be trained.
     """
     for one, other in zip(_models(model), _models(new), strict=False):
-        if not one.compiled:
-            continue
-        try:
-            _compile(one, other)
-        except Exception as error:
-            warnings.warn(
-                f"The copy of model {one.name!r} (of type {type(one).__name__}) is not compiled: "
-                "what `compile` was told of the model could not be made again, with "
-                f"{type(error).__name__}: {error} Call `compile` of the copy.",
-                stacklevel=3,
-            )
+        compile_one(one, other)
+
+
+def compile_one(model: keras.Model, new: keras.Model) -> None:
+    """The same for a model alone, whatever is inside."""
+    if not model.compiled:
+        return
+    try:
+        _compile(model, new)
+    except Exception as error:
+        warnings.warn(
+            f"The copy of model {model.name!r} (of type {type(model).__name__}) is not compiled: "
+            "what `compile` was told of the model could not be made again, with "
+            f"{type(error).__name__}: {error} Call `compile` of the copy.",
+            stacklevel=4,
+        )
 
 
 @contextmanager

@@ -1,0 +1,80 @@
+"""A network with its Runge-Kutta blocks, drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+COLOURS = {"block": "tab:blue", "sum": "tab:orange", "other": "0.85"}
+ACROSS = 8  # cells in a line
+
+
+class Row(NamedTuple):
+    """What a model calls.
+
+    Attributes:
+        name: the name of the model.
+        cells: kind ("block", "sum" that was kept, "other") and text of each, in order.
+    """
+
+    name: str
+    cells: tuple[tuple[str, str], ...]
+
+
+def draw_network(target: Any, rows: Sequence[Row]) -> Any:
+    """Draws models below one another, each from left to right in as many lines as it takes.
+
+    Args:
+        target: a path, Matplotlib axes, or None for a new figure.
+        rows: the models.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    lines: list[tuple[str, Sequence[tuple[str, str]]]] = []
+    for row in rows:
+        starts = range(0, max(len(row.cells), 1), ACROSS)
+        lines += [(row.name if n == 0 else "", row.cells[n : n + ACROSS]) for n in starts]
+    figure, axes = _axes(target, len(lines))
+    axes.set_axis_off()
+    axes.set_xlim(-0.1, ACROSS)
+    axes.set_ylim(-len(lines), 0.2)
+    for place, (name, cells) in enumerate(lines):
+        if name:
+            axes.text(0, -place + 0.02, name, fontsize=8, va="bottom", style="italic")
+        for column, (kind, text) in enumerate(cells):
+            _cell(axes, column, -place - 0.45, kind, text)
+    if isinstance(target, (str, os.PathLike)):
+        figure.savefig(target, dpi=150)
+    return figure
+
+
+def _cell(axes: Any, x: float, y: float, kind: str, text: str) -> None:
+    """A box with the way into it, and over blocks and sums the way around."""
+    axes.annotate("", (x + 0.08, y), (x - 0.08, y), arrowprops={"arrowstyle": "->", "lw": 0.8})
+    colour = COLOURS[kind]
+    box = {"boxstyle": "round,pad=0.3", "facecolor": colour, "alpha": 0.5, "edgecolor": colour}
+    axes.text(x + 0.48, y, text, fontsize=5.5, ha="center", va="center", bbox=box)
+    if kind != "other":
+        arc = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.35", "lw": 0.8}
+        axes.annotate("", (x + 0.95, y), (x + 0.02, y), arrowprops={**arc, "color": colour})
+
+
+def _axes(target: Any, lines: int) -> tuple[Any, Any]:
+    if target is not None and not isinstance(target, (str, os.PathLike)):
+        if not hasattr(target, "plot"):
+            raise ValueError(
+                "A picture goes to a path or into Matplotlib axes. "
+                f"Received: {target!r} (of type {type(target).__name__})."
+            )
+        return target.figure, target
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
+            f"Importing it failed with: {error}"
+        ) from error
+    figure = Figure(figsize=(1.3 * ACROSS, 0.9 * lines + 0.3), layout="constrained")
+    return figure, figure.subplots()
