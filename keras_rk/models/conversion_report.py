@@ -113,8 +113,8 @@ class ConversionReport:
             headings = ("block", "method", "dt", "steps", "evaluations", "parameters", "inside")
             lines += _columns([headings, *rows])
             lines.append(
-                f"  {self.parameters:,} parameters in blocks; {self.evaluations_before} evaluations of "
-                f"F before, {self.evaluations} now"
+                f"  {self.parameters:,} parameters in blocks; "
+                f"{self.evaluations_before} evaluations of F before, {self.evaluations} now"
             )
         if self.kept:
             lines.append("kept:")
