@@ -33,7 +33,7 @@ REASONS = {  # what the table says, and how the report's reasons begin
     "shortcut transformed": "neither term comes from the other",
     "constant": "a constant is added",
     "inside F used elsewhere": ".*is also (used|an output)",
-    "side input": "F has another input",
+    "side input": "F has a side input",
 }
 
 
@@ -99,9 +99,7 @@ def examined(name: str) -> dict:
     }
     if report.converted:
         last = report.converted[-1].name
-        dropped, _ = keras_rk.convert_residuals(
-            model, "euler", dt={last: 1e-30, "*": 1}, verbose=0
-        )
+        dropped, _ = keras_rk.convert_residuals(model, "euler", dt={last: 1e-30, "*": 1}, verbose=0)
         moved = np.max(np.abs(outputs(dropped, images) - expected))
         row["dropped"] = float(moved) / row["scale"]
     return row
@@ -109,10 +107,8 @@ def examined(name: str) -> dict:
 
 def table(rows: list[dict]) -> str:
     """The rows as Markdown."""
-    lines = [
-        "| model | sums | converted | kept | largest difference | dropping the last block moves by |",
-        "|---|---|---|---|---|---|",
-    ]
+    headings = "model", "sums", "converted", "kept", "largest difference", "last block dropped"
+    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
     for row in rows:
         kept = ", ".join(f"{count} {why}" for why, count in row["kept"].items())
         dropped = f"{row['dropped']:.0%}" if "dropped" in row else ""

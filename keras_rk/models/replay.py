@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import keras
 
-from keras_rk.models.recorded_graph import Call, Graph
+from keras_rk.models.recorded_graph import Call, Graph, mask_of
 from keras_rk.models.skip_connections import SkipConnection, without_carried_masks
 
 Item = Call | SkipConnection
@@ -67,7 +67,9 @@ class Replay:
         start = keras.Input(batch_shape=y.shape, dtype=y.dtype, name=f"{name}_y")
         tensors = {id(y): start}
         self.run(items, tensors)
-        return keras.Model(start, tensors[id(result)], name=name)
+        model = keras.Model(start, tensors[id(result)], name=name)
+        model.supports_masking = mask_of(y) is not None  # else Keras warns; its layers see to it
+        return model
 
 
 def items_of(graph: Graph, connections: Iterable[SkipConnection]) -> list[Item]:

@@ -93,7 +93,7 @@ def skip_connection(graph: Graph, place: int) -> SkipConnection | str:
             "pooling, dropout, scaling), or the two are unrelated"
         )
     if sources:
-        return f"F has another input beside x: {_origin(graph, sources[0])}"
+        return f"F has a side input, which comes from {_origin(graph, sources[0])}"
     reason = (
         _tapped(graph, interior, fx, place)
         or _one_of_several(graph, x, call.outputs[0])
