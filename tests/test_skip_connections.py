@@ -250,6 +250,6 @@ def test_the_scale_of_inception_resnet_becomes_dt():
     euler, report = convert_residuals(model, "euler")
     assert euler.get_layer("scaled").dt == 0.17
     assert report.converted[0].dt == 0.17
-    np.testing.assert_array_equal(numpy(model(X)), numpy(euler(X)))
+    np.testing.assert_allclose(numpy(model(X)), numpy(euler(X)), rtol=1e-6)  # product and sum
     halves, _ = convert_residuals(model, "euler", dt="1/2", steps=2)
     assert float(halves.get_layer("scaled").step_sizes) == 0.085
