@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 
-from keras_rk.field.copies import layers_inside
+from keras_rk.field.copies import children_of, layers_inside, templates_of
 
 
 def check_not_shared(owner: keras.layers.Layer, y: Any) -> None:
@@ -27,7 +27,11 @@ def check_not_shared(owner: keras.layers.Layer, y: Any) -> None:
     before = list(_layers_before(y))
     if any(layer is owner for layer in before):
         return  # one wrapper called twice is written once
-    for shared, holder in _clashes(owner.layer, before[::-1]):
+    holders: dict[int, keras.layers.Layer] = {}
+    for layer in reversed(before):
+        for inner in layers_inside(layer):
+            holders.setdefault(id(inner), layer)
+    for shared, holder in _clashes(owner.layer, holders):
         raise ValueError(
             "Keras cannot load a layer back that two wrappers share: the model would train and "
             "save, and `load_model` would fail. Give each wrapper a layer of its own "
@@ -55,17 +59,24 @@ def leaving_no_trace(layer: keras.layers.Layer) -> Iterator[None]:
 
 
 def _clashes(
-    layer: keras.layers.Layer, before: Sequence[keras.layers.Layer]
+    layer: keras.layers.Layer, holders: Mapping[int, keras.layers.Layer]
 ) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """The layers in `layer` that cannot be loaded back, each with the first that holds it."""
-    for holder in before:
-        if holder is layer:
-            return
-        if layer.weights and any(inner is layer for inner in layers_inside(holder)):
-            yield layer, holder
-            return
-    for inner in layers_inside(layer)[1:]:
-        yield from _clashes(inner, before)
+    """The layers in `layer` that cannot be loaded back, each with the first that holds it.
+
+    Args:
+        holders: the first layer before this one that a layer is inside, or is, by its id.
+    """
+    waiting, seen = [layer], set()
+    while waiting:
+        one = waiting.pop(0)
+        holder = holders.get(id(one))
+        if id(one) in seen or holder is one:
+            continue
+        seen.add(id(one))
+        if holder is not None and one.weights:
+            yield one, holder
+        else:
+            waiting += [*children_of(one), *templates_of(one)]
 
 
 def _layers_before(y: Any) -> Iterator[keras.layers.Layer]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import keras
 
+from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.recorded_graph import Call, Graph, mask_of
 from keras_rk.models.skip_connections import SkipConnection, without_carried_masks
 
@@ -48,7 +49,7 @@ class Replay:
             if isinstance(item, Call):
                 self._call(item, tensors)
             else:
-                tensors[id(item.result)] = self._layer_of(item)(tensors[id(item.x)])
+                tensors[id(item.result)] = _called(self._layer_of(item), tensors[id(item.x)])
 
     def _call(self, call: Call, tensors: dict[int, Any]) -> None:
         arguments = without_carried_masks(call)
@@ -70,6 +71,14 @@ class Replay:
         model = keras.Model(start, tensors[id(result)], name=name)
         model.supports_masking = mask_of(y) is not None  # else Keras warns; its layers see to it
         return model
+
+
+def _called(layer: keras.layers.Layer, x: Any) -> Any:
+    """`layer(x)`, without looking for shared layers in all of the graph before x, block by block.
+
+    The plan of the conversion has done that, for all blocks together.
+    """
+    return MethodLayer.__call__(layer, x) if isinstance(layer, MethodLayer) else layer(x)
 
 
 def items_of(graph: Graph, connections: Iterable[SkipConnection]) -> list[Item]:
