@@ -172,7 +172,7 @@ def embedding_network(add):
     for _ in range(2):
         h = layers.LayerNormalization()(x)
         x = add(x, layers.MultiHeadAttention(2, 2)(h, h))
-    return keras.Model(tokens, layers.LSTM(3)(x))
+    return keras.Model(tokens, layers.GlobalAveragePooling1D()(x))
 
 
 TOKENS = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 1, 2]], "int32")
@@ -540,6 +540,14 @@ class TestStacks:
         assert stacks == [2, 2]
         for one, other in zip(model(X), new(X), strict=True):
             np.testing.assert_allclose(numpy(other), numpy(one), rtol=1e-6)
+
+    def test_a_sum_that_is_kept_begins_a_row(self):
+        y = keras.Input((3,))
+        x = layers.ReLU()(layers.Add()([dense()(y), dense()(y)]))
+        for n in range(2):
+            x = layers.ReLU()(x + dense(seed=n)(x))
+        new, _ = convert_residuals(keras.Model(y, x), "euler", stacks=True)
+        assert [one.depth for one in new.layers if isinstance(one, RKStack)] == [2]
 
     def test_stacks_are_saved_and_loaded(self, tmp_path):
         new, _ = convert_residuals(self.transformer(2), "heun2", stacks=True)

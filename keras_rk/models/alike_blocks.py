@@ -95,15 +95,16 @@ def _chains(items: Sequence[Item], outputs: Any) -> Iterator[list[int]]:
         for tensor in _inputs(item):
             users.setdefault(id(tensor), []).append(place)
     kept = {id(tensor) for tensor in keras.tree.flatten(outputs)}
+    links = [place for place, item in enumerate(items) if _is_link(item)]
     following: dict[int, int] = {}
-    for place, item in enumerate(items):
-        result = result_of(item)
+    for place in links:
+        result = result_of(items[place])
         after = users.get(id(result), [])
         if len(after) == 1 and id(result) not in kept and _is_link(items[after[0]]):
             following[place] = after[0]
     followers = set(following.values())
-    for start, item in enumerate(items):
-        if start in followers or not _is_link(item):
+    for start in links:
+        if start in followers:
             continue
         chain = [start]
         while chain[-1] in following:
