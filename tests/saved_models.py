@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_rk import Tableau
+from keras_rk import Tableau, convert_residuals
 from keras_rk.layers import RKResidual, RKStack
 
 IRRATIONAL = Tableau([[], ["sqrt(2)/2"]], ["1 - sqrt(2)/2", "sqrt(2)/2"], name="irrational")
@@ -85,6 +85,24 @@ def stacked():
     )
 
 
+def with_skip_connections(stacks):
+    y = x = keras.Input((6, 6, 2))
+    for _ in range(2):
+        h = keras.layers.Conv2D(2, 3, padding="same")(x)
+        h = keras.layers.BatchNormalization()(h)
+        s = keras.layers.GlobalAveragePooling2D(keepdims=True)(h)
+        x = x + h * keras.layers.Conv2D(2, 1, activation="sigmoid")(s)
+    return convert_residuals(keras.Model(y, x), "heun2", stacks=stacks)[0]
+
+
+def converted():
+    return with_skip_connections(stacks=False)
+
+
+def converted_into_stacks():
+    return with_skip_connections(stacks=True)
+
+
 def stacked_factory():
     def make(block):
         initializer = keras.initializers.GlorotUniform(seed=block)
@@ -119,6 +137,8 @@ MODELS = {
         stacked_factory,
         stacked_recurrent,
         stacked_conditioned,
+        converted,
+        converted_into_stacks,
     )
 }
 SHAPES = {
@@ -128,6 +148,8 @@ SHAPES = {
     "conditioned": [(2, 3), (2, 2)],
     "stacked_recurrent": [(2, 4, 3)],
     "stacked_conditioned": [(2, 3), (2, 2)],
+    "converted": [(2, 6, 6, 2)],
+    "converted_into_stacks": [(2, 6, 6, 2)],
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_rk import convert_residuals
 from keras_rk.layers import RKResidual, RKStack
 
 from .keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
@@ -43,6 +44,13 @@ def plain_residual():
     return keras.Model(y, keras.layers.Add()([y, dense()(y)]))
 
 
+def with_skip_connections():
+    y = x = keras.Input((3,))
+    for _ in range(2):
+        x = keras.layers.Add()([x, batch_normalized()(x)])
+    return keras.Model(y, x)
+
+
 def model_of(layer):
     return keras.Sequential([keras.Input((3,)), layer])
 
@@ -64,6 +72,8 @@ MODELS = {
     "stack": lambda: model_of(
         RKStack(dense(seed=None), 3, "rk4", 0.5, after=keras.layers.BatchNormalization())
     ),
+    "converted": lambda: convert_residuals(with_skip_connections(), "heun2")[0],
+    "converted, stack": lambda: convert_residuals(with_skip_connections(), "heun2", stacks=True)[0],
     "stack, statistics": lambda: model_of(
         RKStack(batch_normalized(), 3, "heun2", 0.5, state="per_evaluation")
     ),
