@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-COLOURS = {"block": "tab:blue", "sum": "tab:orange", "other": "0.85"}
+COLOURS = {"block": "lightskyblue", "sum": "moccasin", "other": "0.92"}
 ACROSS = 8  # cells in a line
 
 
@@ -38,8 +38,8 @@ def draw_network(target: Any, rows: Sequence[Row]) -> Any:
         lines += [(row.name if n == 0 else "", row.cells[n : n + ACROSS]) for n in starts]
     figure, axes = _axes(target, len(lines))
     axes.set_axis_off()
-    axes.set_xlim(-0.1, ACROSS)
-    axes.set_ylim(-len(lines), 0.2)
+    axes.set_xlim(-0.1, ACROSS + 0.1)
+    axes.set_ylim(-len(lines), 0.3)
     for place, (name, cells) in enumerate(lines):
         if name:
             axes.text(0, -place + 0.02, name, fontsize=8, va="bottom", style="italic")
@@ -52,13 +52,13 @@ def draw_network(target: Any, rows: Sequence[Row]) -> Any:
 
 def _cell(axes: Any, x: float, y: float, kind: str, text: str) -> None:
     """A box with the way into it, and over blocks and sums the way around."""
-    axes.annotate("", (x + 0.08, y), (x - 0.08, y), arrowprops={"arrowstyle": "->", "lw": 0.8})
-    colour = COLOURS[kind]
-    box = {"boxstyle": "round,pad=0.3", "facecolor": colour, "alpha": 0.5, "edgecolor": colour}
-    axes.text(x + 0.48, y, text, fontsize=5.5, ha="center", va="center", bbox=box)
+    arrow = {"arrowstyle": "->", "lw": 0.8, "color": "0.3", "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (x + 1, y), (x, y), arrowprops=arrow)
     if kind != "other":
-        arc = {"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.35", "lw": 0.8}
-        axes.annotate("", (x + 0.95, y), (x + 0.02, y), arrowprops={**arc, "color": colour})
+        arc = {**arrow, "connectionstyle": "arc3,rad=-0.4"}
+        axes.annotate("", (x + 0.95, y), (x + 0.02, y), arrowprops=arc)
+    box = {"boxstyle": "round,pad=0.35", "facecolor": COLOURS[kind], "edgecolor": "0.5", "lw": 0.6}
+    axes.text(x + 0.47, y, text, fontsize=6.5, ha="center", va="center", bbox=box, zorder=5)
 
 
 def _axes(target: Any, lines: int) -> tuple[Any, Any]:
@@ -76,5 +76,5 @@ def _axes(target: Any, lines: int) -> tuple[Any, Any]:
             "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
             f"Importing it failed with: {error}"
         ) from error
-    figure = Figure(figsize=(1.3 * ACROSS, 0.9 * lines + 0.3), layout="constrained")
+    figure = Figure(figsize=(1.45 * ACROSS, 0.9 * lines + 0.3), layout="constrained")
     return figure, figure.subplots()
