@@ -444,10 +444,11 @@ def test_the_class_of_a_model_stays():
     np.testing.assert_array_equal(numpy(model(X)), numpy(converted(X)))
 
 
-def test_a_compiled_model_comes_back_compiled_and_trains():
+@pytest.mark.parametrize("copy_weights", [False, True])
+def test_a_compiled_model_comes_back_compiled_and_trains(copy_weights):
     model = residual_network()
     model.compile(keras.optimizers.SGD(0.25), "mse", metrics=["mae"])
-    converted, _ = convert_residuals(model, "heun2")
+    converted, _ = convert_residuals(model, "heun2", copy_weights=copy_weights)
     assert converted.optimizer is not model.optimizer
     assert float(numpy(converted.optimizer.learning_rate)) == 0.25
     before = [numpy(v).copy() for v in converted.trainable_weights]

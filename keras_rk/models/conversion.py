@@ -122,13 +122,14 @@ def convert_residuals(
         if not (allow_none or method_layers(model)):
             raise ValueError(_nothing(model, plan))
         return model, report_of(plan, {}, [])
+    source = model
     if copy_weights:
-        model = copy_with_method(model)
-        plan = plan_of(model, selection)
+        source = copy_with_method(model)
+        plan = plan_of(source, selection)
     progress.begin(len(plan.methods))
     conversion = _Conversion(plan, options, stacks, progress)
     new = conversion.model_of(plan.graphs[0])
-    _freeze_alike(model, new)
+    _freeze_alike(source, new)
     run_alike(model, new)
     compile_one(model, new)
     return new, report_of(plan, conversion.layers, conversion.stacks)
