@@ -2,7 +2,8 @@
 
     building      the model by `keras.applications`, with random weights
     converting    it by `keras_rk.convert_residuals`, to Euler and to RK4; target: 3 times as long
-    training      one step (`train_on_batch`) of a ResNet and of its conversion to Euler, dt = 1,
+    training      one step (`train_on_batch`) of a ResNet for images of 32 x 32 pixels, and of its
+                  conversion to Euler, dt = 1,
                   which computes the same; target: 1.05 times as long
 
     KERAS_BACKEND=jax python examples/benchmarks/conversion.py
@@ -43,7 +44,7 @@ def conversions(name: str, tableaux: list[str], clock: Clock) -> dict[str, Any]:
 
 
 def resnet(depth: int = 4, channels: int = 16) -> keras.Model:
-    inputs = keras.Input((16, 16, 3))
+    inputs = keras.Input((32, 32, 3))
     y = layers.Conv2D(channels, 3, padding="same")(inputs)
     for _ in range(depth):
         f = layers.Conv2D(channels, 3, padding="same", use_bias=False)(y)
@@ -59,7 +60,7 @@ def training(rounds: int, steps: int, clock: Clock) -> dict[str, Any]:
     model = resnet()
     converted, _ = keras_rk.convert_residuals(model, "euler", copy_weights=True, verbose=0)
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(32, 16, 16, 3)).astype("float32"), rng.integers(0, 10, 32)
+    x, y = rng.normal(size=(32, 32, 32, 3)).astype("float32"), rng.integers(0, 10, 32)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     seconds: dict[str, list[float]] = {"as given": [], "converted": []}
     models = dict(zip(seconds, (model, converted), strict=True))

@@ -22,11 +22,11 @@ def check_not_shared(owner: keras.layers.Layer, y: Any) -> None:
         owner: the wrapper of f, about to be called.
         y: what it is called with; nothing is refused unless it belongs to a functional model.
     """
+    before = list(_layers_before(y))
+    if not before or any(layer is owner for layer in before):
+        return  # one wrapper called twice is written once
     if not any(inner.weights for inner in layers_inside(owner.layer)):
         return  # f is new: no layer before this one has called it
-    before = list(_layers_before(y))
-    if any(layer is owner for layer in before):
-        return  # one wrapper called twice is written once
     holders: dict[int, keras.layers.Layer] = {}
     for layer in reversed(before):
         for inner in layers_inside(layer):
