@@ -17,11 +17,8 @@ def network():
     y = keras.Input((3,))
     x = layers.Add(name="block")([y, dense(name="f")(y)])
     x = layers.Add(name="projected")([dense()(x), dense()(x)])
-    summed = layers.Add(name="sum")([y, layers.Dense(3, use_bias=False)(y)])
-    inner = keras.Model(y, summed, name="i")
-        y, layers.Add(name="sum")([y, layers.Dense(3, use_bias=False)(y)]), name="i"
-    )
-    return keras.Model(y, inner(layers.ReLU()(x)), name="network")
+    inner = layers.Add(name="sum")([y, layers.Dense(3, use_bias=False)(y)])
+    return keras.Model(y, keras.Model(y, inner, name="i")(layers.ReLU()(x)), name="network")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
     building      the model by `keras.applications`, with random weights
     converting    it by `keras_rk.convert_residuals`, to Euler and to RK4; target: 3 times as long
     training      one step (`train_on_batch`) of a ResNet for images of 32 x 32 pixels, and of its
-                  conversion to Euler, dt = 1,
-                  which computes the same; target: 1.05 times as long
+                  conversion to Euler, dt = 1, which computes the same; target: 1.05 times as long
 
     KERAS_BACKEND=jax python examples/benchmarks/conversion.py
     KERAS_BACKEND=torch python examples/benchmarks/conversion.py --models ResNet50 --rounds 20

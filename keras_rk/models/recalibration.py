@@ -123,7 +123,7 @@ def _is_normalization(layer: keras.layers.Layer) -> bool:
         isinstance(layer, keras.layers.BatchNormalization)
         and layer.built
         and layer.trainable
-        and not layer.renorm
+        and not getattr(layer, "renorm", False)  # which Keras has since 3.13
     )
 
 
