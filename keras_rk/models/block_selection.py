@@ -14,7 +14,7 @@ from keras_rk.layers.arguments import step_size
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.options import OPTIONS
 from keras_rk.models.skip_connections import SkipConnection
-from keras_rk.numbers.coefficients import exact, is_float, public
+from keras_rk.numbers.coefficients import exact, is_float, to_text
 from keras_rk.tableaux.as_tableau import as_tableau
 
 NOT_FOR_BLOCKS = ("return_states", "t0")
@@ -119,7 +119,7 @@ def times(dt: Any, scale: Any) -> Any:
         return given
     value: Any = exact(given) * exact(scale)
     as_float = (is_float(given) or is_float(scale)) and Fraction(float(value)) == value
-    return float(value) if as_float else public(value)
+    return float(value) if as_float else to_text(value)
 
 
 def _patterns(blocks: Any) -> Sequence[str] | None:
