@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_rk import tableaux
+
 HERE = Path(__file__).parent
 NETWORK_SIDE = ("diagnostics", "field", "layers", "loops", "models", "steps")
 IMPORTS_KERAS = re.compile(
@@ -44,7 +46,8 @@ def has_backend() -> bool:
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")}
 WITH_KERAS = {name for name, source in SOURCES.items() if IMPORTS_KERAS.search(source)}
 EXACT = {name for name in SOURCES if not ASKS_FOR_BACKEND.search(SOURCES[name])} - WITH_KERAS
-ABOVE_TEN = ("feagin1210", "ono12", "hiroshi129", "feagin1412")
+METHODS = tableaux.described()
+ABOVE_TEN = {method["name"] for method in METHODS if method["order"] > 10}  # very many trees
 collect_ignore = [] if has_backend() else sorted(WITH_KERAS)
 
 
@@ -62,17 +65,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             "A test has one name in all processes, and so no address in it: give `ids`. "
             f"Received: {', '.join(unstable)}."
         )
+    repeated = of_a_shape_met_before()
     for item in items:
         if item.path.name in EXACT:
             item.add_marker(pytest.mark.exact)
-        if is_compiled(item) or is_of_order_above_ten(item):
+        elif not named_methods(item).isdisjoint(repeated):
+            item.add_marker(pytest.mark.repeated)
+        if is_compiled(item) or not named_methods(item).isdisjoint(ABOVE_TEN):
             item.add_marker(pytest.mark.slow)
 
 
-def is_of_order_above_ten(item: pytest.Item) -> bool:
-    """Whether a test is about a named method with tens of thousands of trees."""
+def named_methods(item: pytest.Item) -> set[str]:
+    """The texts among a test's parameters, which may name a method."""
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return any(isinstance(x, str) and x in ABOVE_TEN for x in parameters)
+    return {parameter for parameter in parameters if isinstance(parameter, str)}
+
+
+def of_a_shape_met_before() -> set[str]:
+    """Named methods of an order and stages that an earlier one has: to a layer they look alike."""
+    shapes = [(m["order"], m["embedded_order"], m["stages"]) for m in METHODS]
+    return {m["name"] for k, m in enumerate(METHODS) if shapes[k] in shapes[:k]}
 
 
 def is_compiled(item: pytest.Item) -> bool:

@@ -15,7 +15,6 @@ import sympy
 from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.butcher import notation
 from keras_rk.tableaux import registry
-from tests.conftest import ABOVE_TEN
 
 # name: order, embedded order, verdict, stages, as the literature has them
 EXPECTED = {
@@ -203,10 +202,6 @@ def reports():
 
 def test_every_method_is_expected_and_every_expected_method_is_there():
     assert set(tableaux.names()) == set(EXPECTED)
-
-
-def test_methods_of_orders_above_ten_are_among_the_slow_tests():
-    assert set(ABOVE_TEN) == {name for name in EXPECTED if EXPECTED[name][0] > 10}
 
 
 def test_names_are_unique_and_at_least_a_hundred():
