@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk.field.copies import layers_inside
+from keras_rk.field.inputs import MULTI_HEADED
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.recorded_graph import Graph, mask_of
 from keras_rk.steps.stages import StagePlan, Term
@@ -102,9 +104,20 @@ class Sums:
         return keras.layers.Rescaling(scale, dtype=self.dtype, name=name)(k)
 
 
-def check_mask_kept(y: Any, k: Any, layer: MethodLayer) -> None:
+def with_mask_of_its_own(y: Any, f: keras.layers.Layer, name: Callable[[], str]) -> Any:
+    """What f is called with: a copy of y where f would take the mask off y itself.
+
+    `MultiHeadAttention` does that to the tensors that it is given, and whatever uses them next
+    finds none.
+    """
+    if mask_of(y) is None or not any(isinstance(x, MULTI_HEADED) for x in layers_inside(f)):
+        return y
+    return keras.layers.Rescaling(1.0, dtype=y.dtype, name=name())(y)
+
+
+def check_mask_kept(k: Any, layer: MethodLayer) -> None:
     """Refuses an f that does not return the mask that y carries, which plain sums would lose."""
-    if mask_of(y) is not None and mask_of(k) is None:
+    if mask_of(k) is None:
         raise ValueError(
             "y carries a mask, which each evaluation of f gets from the layer itself; sums of "
             "plain layers carry it only where what f returns has it, too. Use layers that support "

@@ -26,6 +26,7 @@ from keras_rk.models.plain_sums import (
     operation,
     plan_written_out,
     times_written_out,
+    with_mask_of_its_own,
 )
 from keras_rk.models.recorded_graph import Graph, has_graph, mask_of, symbolic_tensors
 from keras_rk.models.skip_connections import without_carried_masks
@@ -87,8 +88,10 @@ def unroll(model: keras.layers.Layer, *, copy_weights: bool = False) -> keras.Mo
             the call; for a layer with weights that f gives the time alone.
     """
     truth("copy_weights", copy_weights)
-    if isinstance(model, keras.layers.Layer) and not is_ours(model) and not any(
-        map(is_ours, inner_layers(model))
+    if (
+        isinstance(model, keras.layers.Layer)
+        and not is_ours(model)
+        and not any(map(is_ours, inner_layers(model)))
     ):
         return model
     check_model(model)
@@ -248,9 +251,7 @@ class Unrolling:
 
     # ------------------------------------------------------------------ layers of keras_rk
 
-    def _residual(
-        self, layer: RKResidual, y: Any, *args: Any, place: Place, **kwargs: Any
-    ) -> Any:
+    def _residual(self, layer: RKResidual, y: Any, *args: Any, place: Place, **kwargs: Any) -> Any:
         states = self._steps(layer, y, args, kwargs, place)
         return self._result(layer, states, place)
 
@@ -289,7 +290,7 @@ class Unrolling:
         self, layer: RKResidual, y: Any, args: tuple, kwargs: dict[str, Any], place: Place
     ) -> list[Any]:
         """y, and the states after each step."""
-        if kwargs.get("mask") is not None:
+        if kwargs.get("mask") is not None and mask_of(y) is None:
             raise ValueError(
                 "A mask that y does not carry, but which is an argument of the call, has no place "
                 f"in plain sums. Received: `mask` in a call of layer {layer.name!r}."
@@ -300,7 +301,8 @@ class Unrolling:
         if not _is_sum(layer, plan):  # the state is summed up in its own dtype
             y = cast_to(y, layer._state_dtype, lambda: place.names.new(f"{layer.name}_y"))
         states = [y]
-        sums = Sums(layer._state_dtype, mask_of(y) is not None, place.names.new)
+        masked = mask_of(y) is not None
+        sums = Sums(layer._state_dtype, masked, place.names.new)
         for step in range(layer.steps):
             last = step == layer.steps - 1
             name = layer.name if last else f"{layer.name}_step_{step + 1}"
@@ -310,8 +312,12 @@ class Unrolling:
                 start = sums.combine(states[-1], row, derivatives, f"{inner}_stage_{stage + 1}")
                 here = self._place(layer, step * len(plan.rows) + stage, place)
                 time = {} if times is None else {"t": times[step][stage]}
+                start = with_mask_of_its_own(
+                    start, layer.layer, lambda: place.names.new(f"{layer.name}_y")
+                )
                 k = self._evaluate(layer.layer, start, args, {**kwargs, **time}, here)
-                check_mask_kept(start, k, layer)
+                if masked:
+                    check_mask_kept(k, layer)
                 derivatives.append(k)
             if _is_sum(layer, plan) and {x.dtype for x in (y, k)} == {layer.compute_dtype}:
                 sums = sums.in_dtype(layer.compute_dtype)
