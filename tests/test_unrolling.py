@@ -253,7 +253,8 @@ def test_a_model_inside_that_is_called_twice_stays_one():
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     model = keras.Model({"a": a, "b": b}, {"sum": inner(a) + 2 * inner(b)})
     plain = unroll(model)
-    assert is_plain(plain) and len(plain.weights) == 2
+    assert is_plain(plain)
+    assert len(plain.weights) == 2
     assert [x.name for x in plain.inputs] == ["a", "b"]
     data = {"a": X, "b": normal(4, 3, seed=1)}
     expected, found = model(data)["sum"], plain(data)["sum"]
@@ -374,7 +375,8 @@ def test_what_is_frozen_stays_so_and_the_model_is_compiled_alike():
     model.compile(keras.optimizers.SGD(0.5), "mse")
     plain = unroll(model)
     assert len(plain.trainable_variables) == 2
-    assert type(plain.optimizer) is type(model.optimizer) and plain.loss == "mse"
+    assert type(plain.optimizer) is type(model.optimizer)
+    assert plain.loss == "mse"
     before = numpy(plain(X))
     plain.fit(X, X, verbose=0)
     assert np.abs(numpy(plain(X)) - before).max() > 1e-3

@@ -207,6 +207,8 @@ class Unrolling:
             return self._residual(called, *args, place=place, **kwargs)
         if isinstance(called, ConcatTime):
             return self._with_time(called, *args, place=place, **kwargs)
+        if hasattr(called, "in_layers") and is_ours(called):
+            return self._in_layers(called, args, kwargs, place)
         plain = called
         if isinstance(called, keras.layers.Layer):
             plain = self._plain(called)
@@ -355,6 +357,24 @@ class Unrolling:
         }
         self._run(graph, tensors, place)
         return tensors[id(keras.tree.flatten(graph.outputs)[0])]
+
+    def _in_layers(
+        self, layer: Any, args: Sequence[Any], kwargs: dict[str, Any], place: Place
+    ) -> Any:
+        """What a layer made of others returns, from a graph of these."""
+        values = symbolic_tensors((args, kwargs))
+        inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in values]
+        place_of = {id(x): new for x, new in zip(values, inputs, strict=True)}
+        args, kwargs = keras.tree.map_structure(
+            lambda x: place_of[id(x)] if isinstance(x, keras.KerasTensor) else x, (args, kwargs)
+        )
+        kwargs.pop("training", None)
+        inputs = list(place_of.values())
+        graph = Graph(keras.Model(inputs, layer.in_layers(*args, **kwargs)))
+        given = {id(x): x for x in values}.values()
+        tensors = {id(x): value for x, value in zip(graph.inputs, given, strict=True)}
+        self._run(graph, tensors, place)
+        return tensors[id(graph.outputs)]
 
     def _with_time(
         self, layer: ConcatTime, y: Any, t: Any = None, *, place: Place, **kwargs: Any
