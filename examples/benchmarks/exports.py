@@ -78,7 +78,7 @@ def by_hand(keras: Any, f: Any, y: Any, method: str) -> Any:
 def onnx(model: Any, folder: Path, x: Any) -> Run:
     import onnxruntime
 
-    path = str(folder / "model.onnx")
+    path = str(folder / f"{len(list(folder.iterdir()))}.onnx")
     model.export(path, format="onnx", verbose=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -90,7 +90,7 @@ def onnx(model: Any, folder: Path, x: Any) -> Run:
 def litert(model: Any, folder: Path, x: Any) -> Run:
     import tensorflow as tf
 
-    path = str(folder / "model.tflite")
+    path = str(folder / f"{len(list(folder.iterdir()))}.tflite")  # it stays in use
     model.export(path, format="litert", verbose=False)
     interpreter = tf.lite.Interpreter(model_path=path, num_threads=1)
     (start,), (end,) = interpreter.get_input_details(), interpreter.get_output_details()

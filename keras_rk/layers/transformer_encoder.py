@@ -11,14 +11,32 @@ from keras_rk.field.copies import layers_inside
 from keras_rk.layers.arguments import positive_integer, truth
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.rk_residual import RKResidual
-from keras_rk.layers.transformer_fields import EncoderField, FeedForward, SelfAttention
+from keras_rk.layers.transformer_fields import EncoderField, FeedForward, SelfAttention, written
 
 # The arguments of RKResidual that an encoder passes on.
-METHOD = ("order", "require", "noise", "remat", "trainable_dt", "trainable_tableau")
-METHOD += ("order_penalty", "error_estimate", "error_weight", "jit_compile")
+METHOD = (
+    "order",
+    "require",
+    "noise",
+    "remat",
+    "trainable_dt",
+    "trainable_tableau",
+    "order_penalty",
+    "error_estimate",
+    "error_weight",
+    "jit_compile",
+)
 # What says how an encoder is made, under these names in KerasHub as well.
-ARCHITECTURE = ("intermediate_dim", "num_heads", "dropout", "activation", "layer_norm_epsilon")
-ARCHITECTURE += ("kernel_initializer", "bias_initializer", "normalize_first")
+ARCHITECTURE = (
+    "intermediate_dim",
+    "num_heads",
+    "dropout",
+    "activation",
+    "layer_norm_epsilon",
+    "kernel_initializer",
+    "bias_initializer",
+    "normalize_first",
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -29,14 +47,14 @@ class RKTransformerEncoder(keras.layers.Layer):
     is y -> z + G(z), z = y + A(y). "Step" stands for `steps` steps of the method, of size dt, along
     a vector field, as `RKResidual` takes them:
 
-        normalize_first, one field      y_next = step along A(y) + G(y + A(y))
-        normalize_first, split          z = step along A from y,  y_next = step along G from z
-        post-norm, one field            y_next = norm2(step along z - y + G(z)),  z = norm1(y + A(y))
-        post-norm, split                z = norm1(step along A from y),
-                                        y_next = norm2(step along G from z)
+        pre-norm, one field     y_next = step along A(y) + G(y + A(y))
+        pre-norm, split         z = step along A from y,  y_next = step along G from z
+        post-norm, one field    y_next = norm2(step along z - y + G(z)),  z = norm1(y + A(y))
+        post-norm, split        z = norm1(step along A from y),
+                                y_next = norm2(step along G from z)
 
-    With `normalize_first` A and G begin with layer normalization, and norm1 and norm2 stand inside;
-    without, a norm follows each sum. A norm after a step is part of no vector field, so it is not
+    Pre-norm (`normalize_first`), A and G begin with layer normalization; post-norm, one follows
+    each sum, as in the equations. A norm after a step is part of no vector field, so it is not
     evaluated at the stages, and the network follows an ODE only from one norm to the next.
 
     Under Euler's method with dt = 1 all four are the encoder layer itself, to round-off, with the
@@ -186,9 +204,9 @@ class RKTransformerEncoder(keras.layers.Layer):
         Args:
             encoder: a built `keras_hub.layers.TransformerEncoder`; or any layer whose `get_config`
                 has the arguments that say how it is made, with the names and meanings of this
-                class (from `intermediate_dim` to `normalize_first`), and which has inside, in this
-                order, one `MultiHeadAttention`, and two `LayerNormalization` and two `Dense` layers:
-                the norms of attention and of feed-forward, the hidden and the output layer.
+                class (from `intermediate_dim` to `normalize_first`), and which has inside one
+                `MultiHeadAttention`, two `LayerNormalization` (that of attention first) and two
+                `Dense` layers (the hidden one first).
             tableau, dt, steps: the method, as in `RKResidual`.
             **kwargs: further arguments, `split=True` for instance; name, dtype policy and whether
                 it is trained are the encoder's unless they are given.
@@ -208,14 +226,10 @@ class RKTransformerEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         method = self.residuals[0].get_config()
-        made = dict(self._architecture)
-        made["activation"] = keras.activations.serialize(made["activation"])
-        for name in ("kernel_initializer", "bias_initializer"):
-            made[name] = keras.initializers.serialize(made[name])
         names = ("tableau", "dt", "steps", *METHOD)
         return {
             **super().get_config(),
-            **made,
+            **written(self._architecture),
             "split": self.split,
             **{name: method[name] for name in names},
         }

@@ -18,6 +18,14 @@ def fresh_initializer(initializer: Any) -> Any:
     return type(initializer).from_config(initializer.get_config())
 
 
+def written(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as Keras saves them."""
+    saved = {"activation": keras.activations.serialize(arguments["activation"])}
+    for name in ("kernel_initializer", "bias_initializer"):
+        saved[name] = keras.initializers.serialize(arguments[name])
+    return {**arguments, **saved}
+
+
 class _Part(keras.layers.Layer):
     """A layer that is made by one above it, with the arguments that it is made from.
 
@@ -43,10 +51,22 @@ class _Part(keras.layers.Layer):
         names = ("kernel_initializer", "bias_initializer")
         return {name: fresh_initializer(self.arguments[name]) for name in names}
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "arguments": written(self.arguments)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> _Part:
+        arguments = dict(config["arguments"])
+        arguments["activation"] = keras.activations.get(arguments["activation"])
+        for name in ("kernel_initializer", "bias_initializer"):
+            arguments[name] = keras.initializers.get(arguments[name])
+        return cls(**{**config, "arguments": arguments})
+
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
         return input_shape
 
 
+@keras.saving.register_keras_serializable(package="keras_rk")
 class SelfAttention(_Part):
     """A(y) = dropout(attention(norm(y))), without the norm in a post-norm encoder."""
 
@@ -83,6 +103,7 @@ class SelfAttention(_Part):
         return self.dropout(self.attention(x, x, attention_mask=attention_mask))
 
 
+@keras.saving.register_keras_serializable(package="keras_rk")
 class FeedForward(_Part):
     """G(y) = dropout(W2 activation(W1 norm(y))), without the norm in a post-norm encoder."""
 
@@ -115,6 +136,7 @@ class FeedForward(_Part):
         return self.dropout(self.output_dense(self.intermediate(x)))
 
 
+@keras.saving.register_keras_serializable(package="keras_rk")
 class EncoderField(_Part):
     """f(y) = A(y) + G(y + A(y)); in a post-norm encoder z - y + G(z) with z = norm(y + A(y))."""
 

@@ -11,8 +11,10 @@ import numpy as np
 from keras import ops
 
 from keras_rk.field.copies import layers_inside
-from keras_rk.field.inputs import MULTI_HEADED
+from keras_rk.field.inputs import MULTI_HEADED, takes_time
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.layers.rk_residual import RKResidual
+from keras_rk.models.plain_names import Names
 from keras_rk.models.recorded_graph import Graph, mask_of
 from keras_rk.steps.stages import StagePlan, Term
 
@@ -123,3 +125,45 @@ def check_mask_kept(k: Any, layer: MethodLayer) -> None:
             "plain layers carry it only where what f returns has it, too. Use layers that support "
             f"masking in f. Received: layer {layer.name!r} with f {layer.layer.name!r}."
         )
+
+
+def written_steps(
+    layer: RKResidual, y: Any, f: Callable[[int, Any, dict[str, float]], Any], names: Names
+) -> list[Any]:
+    """y, and the states after each step, in the dtype in which they are summed up.
+
+    Args:
+        f: `f(evaluation, y, time)`, the derivative; `time` is `{"t": number}` where f takes it.
+    """
+    plan = plan_written_out(layer)
+    times = times_written_out(layer) if takes_time(layer.layer) else None
+    is_sum = _is_sum(layer, plan)
+    if not is_sum:
+        y = cast_to(y, layer._state_dtype, lambda: names.new(f"{layer.name}_y"))
+    masked = mask_of(y) is not None
+    sums = Sums(layer._state_dtype, masked, names.new)
+    states = [y]
+    for step in range(layer.steps):
+        inner = f"{layer.name}_step_{step + 1}" if layer.steps > 1 else layer.name
+        derivatives: list[Any] = []
+        for stage, row in enumerate(plan.rows):
+            start = sums.combine(states[-1], row, derivatives, f"{inner}_stage_{stage + 1}")
+            start = with_mask_of_its_own(
+                start, layer.layer, lambda: names.new(f"{layer.name}_stage")
+            )
+            time = {} if times is None else {"t": times[step][stage]}
+            derivatives.append(f(step * len(plan.rows) + stage, start, time))
+            if masked:
+                check_mask_kept(derivatives[-1], layer)
+        if is_sum and {x.dtype for x in (y, *derivatives)} == {layer.compute_dtype}:
+            sums = sums.in_dtype(layer.compute_dtype)  # as y + f(y) would be
+        name = layer.name if step == layer.steps - 1 else inner
+        states.append(sums.combine(states[-1], plan.update, derivatives, name))
+    return states
+
+
+def _is_sum(layer: RKResidual, plan: StagePlan) -> bool:
+    """Whether a layer computes y + f(y)."""
+    one = len(plan.stages) == layer.steps == 1 and not layer.return_states
+    factors = [factor for _, factor in plan.update]
+    return one and all(isinstance(factor, float) for factor in factors) and factors == [1.0]
