@@ -83,7 +83,6 @@ MODELS = {
             RKStack(dense(seed=None), 3, "heun2", 0.5, after=keras.layers.BatchNormalization())
         )
     ),
-    "transformer encoder": with_an_encoder,
     "stack, statistics": lambda: model_of(
         RKStack(batch_normalized(), 3, "heun2", 0.5, state="per_evaluation")
     ),
