@@ -65,7 +65,7 @@ class Unstacking:
         self.f.set_block(block, layer.layer)
         for one, all_blocks in zip(layer.block_weights, stack.block_weights, strict=True):
             one.assign(ops.convert_to_tensor(all_blocks.value)[block])
-        return layer
+        return self._frozen_alike(layer)
 
     def after_block(self, block: int) -> keras.layers.Layer | None:
         """The layer after one block, where there is one."""
@@ -74,7 +74,16 @@ class Unstacking:
         after = self.after[0].maker.copy(name=f"{self.stack.name}_{block}_after")
         self.build_after(after)
         self.after[0].set_block(block, after)
-        return after
+        return self._frozen_alike(after)
+
+    def _frozen_alike(self, layer: Any) -> Any:
+        """Freezes all of a layer if the stack is frozen.
+
+        On TensorFlow that does not show in the variables, which `set_block` looks at.
+        """
+        if not self.stack.trainable:
+            layer.trainable = False
+        return layer
 
 
 def start_of_block(stack: MethodLayer, block: int) -> Any:
