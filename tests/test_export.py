@@ -51,6 +51,14 @@ def with_skip_connections():
     return keras.Model(y, x)
 
 
+def with_an_encoder():
+    y = keras.Input((3,))
+    x = keras.layers.Reshape((3, 4))(keras.layers.Dense(12)(y))
+    mask = ops.repeat(ops.expand_dims(y > -10, 1), 3, axis=1)
+    x = RKTransformerEncoder(6, 2, "heun2", 0.5)(x, attention_mask=mask)
+    return keras.Model(y, keras.layers.Flatten()(x))
+
+
 def model_of(layer):
     return keras.Sequential([keras.Input((3,)), layer])
 
@@ -83,6 +91,7 @@ MODELS = {
             RKStack(dense(seed=None), 3, "heun2", 0.5, after=keras.layers.BatchNormalization())
         )
     ),
+    "transformer encoder": with_an_encoder,
     "stack, statistics": lambda: model_of(
         RKStack(batch_normalized(), 3, "heun2", 0.5, state="per_evaluation")
     ),
@@ -275,6 +284,17 @@ def test_litert_for_one_size_of_the_batch(name, tmp_path):
     assert_same(model, run, BATCH)
 
 
+@on("tensorflow")
+def test_litert_of_dense_layers_on_one_channel_for_one_size_is_more_than_keras_can(tmp_path):
+    """TensorFlow 2.21, for batches of one size: findings/litert_dense_on_one_channel.sh."""
+    y = keras.Input((3,))
+    x = keras.layers.Dense(4)(keras.layers.Reshape((3, 1))(y))
+    model = keras.Model(y, keras.layers.Dense(4)(x))
+    model(normal(BATCH, 3))
+    with pytest.raises(Exception, match="num_input_elements"):
+        export(model, tmp_path / "model.tflite", "litert", BATCH)
+
+
 @on("jax")
 def test_litert_of_a_plain_residual_model_is_more_than_keras_can_on_jax(tmp_path):
     with pytest.raises(ValueError, match="LiteRT export requires TensorFlow or PyTorch"):
@@ -327,53 +347,3 @@ def test_an_unrolled_stack_is_what_one_writes_by_hand(state, tmp_path):
         nodes = importlib.import_module("onnx").load(path).graph.node
         counts.append(sorted(node.op_type for node in nodes))
     assert counts[0] == counts[1]
-
-
-# ------------------------------------------------------------------ RKTransformerEncoder
-
-
-def with_an_encoder():
-    y = keras.Input((3,))
-    x = keras.layers.Dense(4)(keras.layers.Reshape((3, 1))(y))
-    mask = ops.repeat(ops.expand_dims(y > -10, 1), 3, axis=1)
-    x = RKTransformerEncoder(6, 2, "heun2", 0.5)(x, attention_mask=mask)
-    return keras.Model(y, keras.layers.Flatten()(x))
-
-
-def encoder():
-    model = with_an_encoder()
-    model(normal(BATCH, 3))
-    return model
-
-
-@onnx
-def test_onnx_of_a_transformer_encoder(tmp_path):
-    model = encoder()
-    run = onnx_session(export(model, tmp_path / "model.onnx", "onnx"))
-    assert_same(model, run, BATCH, 7)
-
-
-@on("tensorflow", "jax")
-@needs("tensorflow")
-def test_saved_model_of_a_transformer_encoder(tmp_path):
-    model = encoder()
-    run = saved_model(export(model, tmp_path / "model", "tf_saved_model"))
-    assert_same(model, run, BATCH, 7)
-
-
-@on("tensorflow")
-def test_litert_of_a_transformer_encoder(tmp_path):
-    model = encoder()
-    run = litert(export(model, tmp_path / "model.tflite", "litert"))
-    assert_same(model, run, BATCH, 7)
-
-
-@on("tensorflow")
-def test_litert_of_attention_for_one_size_of_the_batch_is_more_than_keras_can(tmp_path):
-    """TensorFlow 2.21: without anything of ours."""
-    y = keras.Input((3,))
-    x = keras.layers.Dense(4)(keras.layers.Reshape((3, 1))(y))
-    model = keras.Model(y, keras.layers.MultiHeadAttention(2, 2)(x, x))
-    model(normal(BATCH, 3))
-    with pytest.raises(Exception, match="not broadcast compatible"):
-        export(model, tmp_path / "model.tflite", "litert", BATCH)
