@@ -3,9 +3,9 @@
 #
 # Two `Dense` layers on sequences, (batch, length, 1) -> (batch, length, 4) -> (batch, length, 4),
 # export to LiteRT for any size of the batch, and for two channels, but not for one channel and a
-# batch of one given size: the converter makes a product of the first layer's matrix product and
-# then reads its broadcast shape as that of the input, and MLIR's verifier refuses the result. The
-# same happens with attention after such a layer.
+# batch of one given size: the converter raises, with an error of a product
+# that does not broadcast ('tfl.mul' op result type '4x3x4' not broadcast compatible with broadcasted
+# operands's shapes '4x3x16'). The same happens with attention after such a layer.
 #
 # Output seen (CPU):
 #   channels 1, batch None: exported

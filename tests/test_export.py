@@ -291,7 +291,7 @@ def test_litert_of_dense_layers_on_one_channel_for_one_size_is_more_than_keras_c
     x = keras.layers.Dense(4)(keras.layers.Reshape((3, 1))(y))
     model = keras.Model(y, keras.layers.Dense(4)(x))
     model(normal(BATCH, 3))
-    with pytest.raises(Exception, match="num_input_elements"):
+    with pytest.raises(Exception, match=r"tfl\."):
         export(model, tmp_path / "model.tflite", "litert", BATCH)
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from keras.src.testing import TestCase
 
-from keras_rk import TableauError, unroll
+from keras_rk import TableauError, unroll, with_method
 from keras_rk.layers import RKTransformerEncoder
 
 from .keras_helpers import MODES, call_in, normal, numpy, slow
@@ -260,3 +260,22 @@ REFUSED = {
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@split
+def test_with_method_changes_it(split):
+    encoder = trained(Encoder(False))
+    layer = RKTransformerEncoder.from_encoder(
+        encoder, "euler", trainable_dt=True, split=split, name="encoder"
+    )
+    model = model_with(layer)
+    model([X, PADDING])
+    finer = with_method(model, "heun2", dt=0.5, blocks="encoder")
+    expected = RKTransformerEncoder.from_encoder(encoder, "heun2", 0.5, split=split)
+    found = finer.get_layer("encoder")
+    assert found.get_config()["dt"] == 0.5
+    np.testing.assert_allclose(numpy(found(X)), numpy(expected(X)), rtol=1e-5, atol=1e-5)
+    copy = unroll(model, copy_weights=True)
+    np.testing.assert_allclose(
+        numpy(copy([X, PADDING])), numpy(model([X, PADDING])), rtol=1e-5, atol=1e-5
+    )

@@ -145,9 +145,8 @@ class RKTransformerEncoder(keras.layers.Layer):
 
         def along(field: type, name: str) -> RKResidual:
             f = field(self._architecture, name=f"{name}_field", dtype=self.dtype_policy)
-            return RKResidual(
-                f, tableau, dt, steps, name=f"{name}_steps", dtype=self.dtype_policy, **method
-            )
+            name = f"{self.name}_{name}_steps"  # one that occurs once in a model
+            return RKResidual(f, tableau, dt, steps, name=name, dtype=self.dtype_policy, **method)
 
         fields = [("self_attention", SelfAttention), ("feedforward", FeedForward)]
         fields = fields if self.split else [("encoder", EncoderField)]
