@@ -23,6 +23,7 @@ from .keras_helpers import (
     numpy,
 )
 from .keras_helpers import unrolled as by_hand
+from .test_conversion import IMAGES, convolutional
 
 layers = keras.layers
 X = normal(4, 3)
@@ -179,6 +180,17 @@ def test_euler_becomes_the_add_it_came_from(mode):
     assert [type(x) for x in plain.operations] == [type(x) for x in original.operations]
     assert plain.get_layer("f") is original.get_layer("f")
     found, expected = (numpy(call_in(mode, model, X)) for model in (plain, original))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_converted_network_with_statistics_goes_there_and_back(mode):
+    original = convolutional()
+    plain = unroll(convert_residuals(original, "euler")[0])
+    assert [type(x) for x in plain.operations] == [type(x) for x in original.operations]
+    pairs = zip(plain.variables, original.variables, strict=True)
+    assert all(one is other for one, other in pairs)
+    found, expected = (numpy(call_in(mode, model, IMAGES)) for model in (plain, original))
     np.testing.assert_array_equal(found, expected)
 
 
@@ -368,6 +380,16 @@ def test_a_plain_model_comes_back_itself():
     assert unroll(model) is model
     plain = unroll(model_of(RKResidual(dense(), "heun2")))
     assert unroll(plain) is plain
+
+
+def test_subclasses_are_written_out_as_well():
+    class Mine(RKResidual):
+        pass
+
+    model = model_of(Mine(dense(), "heun2", 0.5))
+    plain = unroll(model)
+    assert kinds(plain) == {"InputLayer", "Dense", "Add", "Multiply"}
+    np.testing.assert_allclose(numpy(plain(X)), numpy(model(X)), rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_frozen_stays_so_and_the_model_is_compiled_alike():

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_rk.field.inputs import input_names, input_values
-from keras_rk.layers import ConcatTime, RKStack
+from keras_rk.layers import ConcatTime, RKStack, RKTransformerEncoder
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.unstacking import Unstacking
@@ -23,7 +23,8 @@ from keras_rk.models.written_steps import cast_to, operation, written_steps
 
 def is_ours(layer: Any) -> bool:
     """Whether a layer needs keras_rk to be loaded."""
-    return type(layer).__module__.split(".")[0] == "keras_rk"
+    of_keras_rk = type(layer).__module__.split(".")[0] == "keras_rk"
+    return of_keras_rk or isinstance(layer, (MethodLayer, ConcatTime, RKTransformerEncoder))
 
 
 class Place(NamedTuple):
