@@ -392,10 +392,11 @@ def test_subclasses_are_written_out_as_well():
     np.testing.assert_allclose(numpy(plain(X)), numpy(model(X)), rtol=1e-6, atol=1e-6)
 
 
-def test_what_is_frozen_stays_so_and_the_model_is_compiled_alike():
+@pytest.mark.parametrize("copy_weights", [False, True])
+def test_what_is_frozen_stays_so_and_the_model_is_compiled_alike(copy_weights):
     model = model_of(RKResidual(dense(), "heun2", 0.5), RKStack(dense(), 2, trainable=False))
     model.compile(keras.optimizers.SGD(0.5), "mse")
-    plain = unroll(model)
+    plain = unroll(model, copy_weights=copy_weights)
     assert len(plain.trainable_variables) == 2
     assert type(plain.optimizer) is type(model.optimizer)
     assert plain.loss == "mse"
@@ -403,7 +404,7 @@ def test_what_is_frozen_stays_so_and_the_model_is_compiled_alike():
     plain.fit(X, X, verbose=0)
     assert np.abs(numpy(plain(X)) - before).max() > 1e-3
     model.trainable = False
-    assert not unroll(model).trainable_variables
+    assert not unroll(model, copy_weights=copy_weights).trainable_variables
 
 
 # ------------------------------------------------------------------------------ refused

@@ -98,6 +98,10 @@ class RKTransformerEncoder(keras.layers.Layer):
     Raises:
         keras_rk.TableauError: at construction, for a tableau without the required properties.
         ValueError: at construction, for a bad argument; when built, for fewer channels than heads.
+
+    Reference:
+        - B. Li et al., ODE Transformer: An Ordinary Differential Equation-Inspired Model for
+          Sequence Generation, arXiv:2203.09176 (2022)
     """
 
     def __init__(

@@ -9,7 +9,7 @@ import keras
 from keras_rk.layers.arguments import truth
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.compilation import compile_one, run_alike
-from keras_rk.models.conversion import _freeze_alike
+from keras_rk.models.conversion import freeze_alike
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.method_replacement import copy_with_method
 from keras_rk.models.recorded_graph import has_graph
@@ -77,11 +77,10 @@ def unroll(model: keras.layers.Layer, *, copy_weights: bool = False) -> keras.Mo
     ):
         return model
     check_model(model)
-    if copy_weights:
-        model = copy_with_method(model)
-    new = Unrolling().model_of(model)
+    source = copy_with_method(model) if copy_weights else model
+    new = Unrolling().model_of(source)
     if isinstance(model, keras.Model):
-        _freeze_alike(model, new)
+        freeze_alike(model, new)
         run_alike(model, new)
         compile_one(model, new)
     return new

@@ -13,7 +13,7 @@ from keras_rk.layers import ConcatTime, RKStack, RKTransformerEncoder
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.unstacking import Unstacking
-from keras_rk.models.conversion import _like
+from keras_rk.models.conversion import model_like
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.plain_names import Names, copied
 from keras_rk.models.recorded_graph import Graph, has_graph, mask_of, symbolic_tensors
@@ -69,7 +69,7 @@ class Unrolling:
         outputs = keras.tree.map_structure(lambda x: tensors[id(x)], graph.outputs)
         if is_list:
             return keras.Model(given[0], outputs, name=model.name)
-        return _like(model, outputs)
+        return model_like(model, outputs)
 
     def _of_layer(self, layer: MethodLayer) -> keras.Model:
         args, kwargs = layer._further_inputs.symbolic()
