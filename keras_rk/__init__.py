@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
+    from keras_rk.models.unrolling import unroll
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
     from keras_rk.proof.checker import CheckReport
@@ -57,6 +58,7 @@ __all__ = [
     "solve_order_conditions",
     "stability",
     "tableaux",
+    "unroll",
     "with_method",
 ]
 
@@ -74,6 +76,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "convert_residuals": "models.conversion",
     "recalibrate": "models.recalibration",
     "solve_order_conditions": "analysis.symbolic_solutions",
+    "unroll": "models.unrolling",
     "with_method": "models.method_replacement",
 }
 _WING = {
@@ -90,6 +93,7 @@ _NEED_KERAS = (
     "convert_residuals",
     "diagnostics",
     "recalibrate",
+    "unroll",
     "with_method",
 )
 

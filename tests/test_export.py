@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk import convert_residuals
-from keras_rk.layers import RKResidual, RKStack
+from keras_rk import convert_residuals, unroll
+from keras_rk.layers import ConcatTime, RKResidual, RKStack, RKTransformerEncoder
 
 from .keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
 
@@ -51,6 +51,14 @@ def with_skip_connections():
     return keras.Model(y, x)
 
 
+def with_an_encoder():
+    y = keras.Input((3,))
+    x = keras.layers.Reshape((3, 4))(keras.layers.Dense(12)(y))
+    mask = ops.repeat(ops.expand_dims(y > -10, 1), 3, axis=1)
+    x = RKTransformerEncoder(6, 2, "heun2", 0.5)(x, attention_mask=mask)
+    return keras.Model(y, keras.layers.Flatten()(x))
+
+
 def model_of(layer):
     return keras.Sequential([keras.Input((3,)), layer])
 
@@ -74,6 +82,16 @@ MODELS = {
     ),
     "converted": lambda: convert_residuals(with_skip_connections(), "heun2")[0],
     "converted, stack": lambda: convert_residuals(with_skip_connections(), "heun2", stacks=True)[0],
+    "unrolled": lambda: unroll(model_of(RKResidual(batch_normalized(), "rk4", 0.5, steps=2))),
+    "unrolled, states and time": lambda: unroll(
+        model_of(RKResidual(ConcatTime(dense()), "heun2", 0.5, steps=3, **PATH))
+    ),
+    "unrolled, stack": lambda: unroll(
+        model_of(
+            RKStack(dense(seed=None), 3, "heun2", 0.5, after=keras.layers.BatchNormalization())
+        )
+    ),
+    "transformer encoder": with_an_encoder,
     "stack, statistics": lambda: model_of(
         RKStack(batch_normalized(), 3, "heun2", 0.5, state="per_evaluation")
     ),
@@ -266,6 +284,17 @@ def test_litert_for_one_size_of_the_batch(name, tmp_path):
     assert_same(model, run, BATCH)
 
 
+@on("tensorflow")
+def test_litert_of_dense_layers_on_one_channel_for_one_size_is_more_than_keras_can(tmp_path):
+    """TensorFlow 2.21, for batches of one size: findings/litert_dense_on_one_channel.sh."""
+    y = keras.Input((3,))
+    x = keras.layers.Dense(4)(keras.layers.Reshape((3, 1))(y))
+    model = keras.Model(y, keras.layers.Dense(4)(x))
+    model(normal(BATCH, 3))
+    with pytest.raises(Exception, match=r"tfl\."):
+        export(model, tmp_path / "model.tflite", "litert", BATCH)
+
+
 @on("jax")
 def test_litert_of_a_plain_residual_model_is_more_than_keras_can_on_jax(tmp_path):
     with pytest.raises(ValueError, match="LiteRT export requires TensorFlow or PyTorch"):
@@ -292,3 +321,29 @@ def test_exported_program_for_any_batch_is_more_than_keras_can(tmp_path):
     path = export(used("plain residual"), tmp_path / "model.pt2", "torch")
     with pytest.raises(AssertionError, match="Guard failed"):
         torch.export.load(path).module()(torch.ones((BATCH, 3)))
+
+
+# -------------------------------------------------------- unrolled, and written by hand
+
+
+@onnx
+@on("tensorflow")
+@pytest.mark.parametrize("state", ["shared", "per_evaluation"])
+def test_an_unrolled_stack_is_what_one_writes_by_hand(state, tmp_path):
+    """No operation more, so that it takes as long."""
+    stack = RKStack(batch_normalized(), 3, "heun2", 1.0, state=state)
+    model = model_of(stack)
+    y = x = keras.Input((3,))
+    for _ in range(3):
+        f = batch_normalized()
+        k1 = f(x)
+        second = f if state == "shared" else batch_normalized()
+        k2 = second(x + k1)
+        x = x + (0.5 * k1 + 0.5 * k2)
+    counts = []
+    for one in (unroll(model), keras.Model(y, x)):
+        one(normal(BATCH, 3))
+        path = export(one, tmp_path / f"{len(counts)}.onnx", "onnx")
+        nodes = importlib.import_module("onnx").load(path).graph.node
+        counts.append(sorted(node.op_type for node in nodes))
+    assert counts[0] == counts[1]

@@ -199,3 +199,10 @@ def test_the_advice_for_quantization_works():
     result = model.predict(x, verbose=0)
     np.testing.assert_allclose(result, expected, atol=0.1)
     assert not np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("when", ["construction", "later"])
+def test_the_single_layers_of_a_frozen_stack_are_frozen(when):
+    stack = built(batch_normalized(), trainable=when == "later")
+    stack.trainable = False
+    assert not any(layer.trainable_weights for layer in stack.unstack())

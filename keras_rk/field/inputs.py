@@ -63,11 +63,21 @@ def evaluate(
     names = input_names(layer)
     if len(names) < 2:
         return layer(y, *args, **kwargs)
-    unnamed = iter(_unnamed(layer, names, y, args, kwargs))
-    values = [kwargs[name] if name in kwargs else next(unnamed) for name in names]
+    values = input_values(layer, y, args, kwargs)
     options = {key: value for key, value in kwargs.items() if key not in names}
     structure = getattr(layer, "input", names)  # names: flat, for a `Sequential` not yet called
     return layer(keras.tree.pack_sequence_as(structure, values), **options)
+
+
+def input_values(
+    layer: keras.layers.Layer, y: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list:
+    """y and the further inputs of a functional model, in its order."""
+    names = input_names(layer)
+    if len(names) < 2:
+        return [y]
+    unnamed = iter(_unnamed(layer, names, y, args, kwargs))
+    return [kwargs[name] if name in kwargs else next(unnamed) for name in names]
 
 
 def _unnamed(

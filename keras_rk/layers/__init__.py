@@ -17,5 +17,6 @@ except ImportError as error:
 from keras_rk.layers.concat_time import ConcatTime
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.rk_stack import RKStack
+from keras_rk.layers.transformer_encoder import RKTransformerEncoder
 
-__all__ = ["ConcatTime", "RKResidual", "RKStack"]
+__all__ = ["ConcatTime", "RKResidual", "RKStack", "RKTransformerEncoder"]

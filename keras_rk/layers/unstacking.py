@@ -39,6 +39,15 @@ class Unstacking:
 
     def single(self, block: int, dt: Any) -> keras.layers.Layer:
         """One block: an RKResidual, with the layer after it in a `keras.Sequential`."""
+        layer, after = self.residual(block, dt), self.after_block(block)
+        if after is None:
+            return layer
+        name = f"{self.stack.name}_{block}_and_after"
+        y = keras.Input(batch_shape=self.stack.built_for)
+        return keras.Sequential([y, layer, after], name=name)
+
+    def residual(self, block: int, dt: Any) -> RKResidual:
+        """The steps of one block."""
         stack = self.stack
         options = {name: getattr(stack, name) for name in OF_ONE_METHOD}
         if stack.trainable_tableau:
@@ -56,14 +65,25 @@ class Unstacking:
         self.f.set_block(block, layer.layer)
         for one, all_blocks in zip(layer.block_weights, stack.block_weights, strict=True):
             one.assign(ops.convert_to_tensor(all_blocks.value)[block])
+        return self._frozen_alike(layer)
+
+    def after_block(self, block: int) -> keras.layers.Layer | None:
+        """The layer after one block, where there is one."""
         if not self.after:
-            return layer
-        after = self.after[0].maker.copy(name=f"{stack.name}_{block}_after")
+            return None
+        after = self.after[0].maker.copy(name=f"{self.stack.name}_{block}_after")
         self.build_after(after)
         self.after[0].set_block(block, after)
-        name = f"{stack.name}_{block}_and_after"
-        y = keras.Input(batch_shape=stack.built_for)
-        return keras.Sequential([y, layer, after], name=name)
+        return self._frozen_alike(after)
+
+    def _frozen_alike(self, layer: Any) -> Any:
+        """Freezes all of a layer if the stack is frozen.
+
+        On TensorFlow that does not show in the variables, which `set_block` looks at.
+        """
+        if not self.stack.trainable:
+            layer.trainable = False
+        return layer
 
 
 def start_of_block(stack: MethodLayer, block: int) -> Any:

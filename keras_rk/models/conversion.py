@@ -129,7 +129,7 @@ def convert_residuals(
     progress.begin(len(plan.methods))
     conversion = _Conversion(plan, options, stacks, progress)
     new = conversion.model_of(plan.graphs[0])
-    _freeze_alike(source, new)
+    freeze_alike(source, new)
     run_alike(model, new)
     compile_one(model, new)
     return new, report_of(plan, conversion.layers, conversion.stacks)
@@ -204,7 +204,7 @@ class _Conversion:
         tensors = {id(old): new for old, new in zip(graph.inputs, given, strict=True)}
         self._replay.run(items, tensors)
         outputs = keras.tree.map_structure(lambda x: tensors[id(x)], graph.outputs)
-        return _like(graph.model, outputs)
+        return model_like(graph.model, outputs)
 
     def _layer_of(self, block: SkipConnection | AlikeBlocks) -> keras.layers.Layer:
         if isinstance(block, AlikeBlocks):
@@ -249,7 +249,7 @@ def _policy(connection: SkipConnection) -> Any:
     return connection.result.dtype
 
 
-def _like(model: keras.Model, outputs: Any) -> keras.Model:
+def model_like(model: keras.Model, outputs: Any) -> keras.Model:
     """A model with the inputs and the name of another one, and of its class if that can be."""
     arguments = list(inspect.signature(type(model).__init__).parameters)[1:3]
     kind = type(model) if arguments == ["inputs", "outputs"] else keras.Model
@@ -265,7 +265,7 @@ def _sequential(model: keras.Sequential, inside: dict[int, keras.Model]) -> kera
     return keras.Sequential([start, *layers], name=model.name)
 
 
-def _freeze_alike(model: keras.Model, new: keras.Model) -> None:
+def freeze_alike(model: keras.Model, new: keras.Model) -> None:
     """Freezes the new model if the given one is frozen, and what is inside only where that is."""
     if model.trainable:
         return

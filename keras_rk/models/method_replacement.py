@@ -11,15 +11,18 @@ import keras
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.field.copies import made_from
+from keras_rk.layers import RKTransformerEncoder
 from keras_rk.layers.arguments import block_step_sizes, positive_integer, step_size
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.compilation import compile_alike, not_compiled, run_alike
-from keras_rk.models.inner_layers import inner_layers, method_layers
+from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.numbers.coefficients import exact, is_float, to_text
 from keras_rk.steps.learned import entries_of
 from keras_rk.steps.stages import stage_plan
 from keras_rk.tableaux.as_tableau import as_tableau
+
+OF_A_METHOD = (MethodLayer, RKTransformerEncoder)  # with a tableau, dt and steps in their arguments
 
 
 def with_method(
@@ -31,8 +34,8 @@ def with_method(
 ) -> keras.layers.Layer:
     """A copy of a model whose Runge-Kutta layers integrate by another method.
 
-    Each `RKResidual` and `RKStack` in the model (in nested models, in wrappers, in the f of another
-    one) keeps its vector field f and its trained weights, and gets
+    Each `RKResidual`, `RKStack` and `RKTransformerEncoder` in the model (in nested models, in
+    wrappers, in the f of another one) keeps its vector field f and its trained weights, and gets
 
         tableau -> the given one,    dt -> dt / substeps,    steps -> steps * substeps
 
@@ -201,7 +204,7 @@ def method_configurations(config: Any, classes: dict[str, type]) -> Iterator[dic
     """The configurations of the Runge-Kutta layers in that of a model."""
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         kind = classes.get(config.get("class_name", ""))
-        if kind is not None and issubclass(kind, MethodLayer):
+        if kind is not None and issubclass(kind, OF_A_METHOD):
             yield config["config"]
     for value in _values(config):
         yield from method_configurations(value, classes)
@@ -217,7 +220,12 @@ def _chosen(
     model: keras.layers.Layer, entries: Sequence[dict[str, Any]], blocks: Any
 ) -> frozenset[str]:
     """The names of the layers to be changed."""
-    layers = method_layers(model, templates=True)
+    inside = inner_layers(model, templates=True)
+    layers = [layer for layer in inside if isinstance(layer, OF_A_METHOD)]
+    encoders = [layer for layer in layers if isinstance(layer, RKTransformerEncoder)]
+    steps = {layer.name: [one.name for one in layer.residuals] for layer in encoders}
+    of_encoders = {id(one) for layer in encoders for one in layer.residuals}
+    layers = [layer for layer in layers if id(layer) not in of_encoders]
     names = [layer.name for layer in layers]
     known = {entry["name"] for entry in entries}
     if isinstance(blocks, (str, keras.layers.Layer)):
@@ -238,10 +246,10 @@ def _chosen(
                 f"Received: layer {name!r}, which is not in the configuration of "
                 f"{model.name!r} (of type {type(model).__name__})."
             )
-    return frozenset(chosen)
+    return frozenset([*chosen, *(one for name in chosen for one in steps.get(name, ()))])
 
 
-def _name_of(block: Any, layers: Sequence[MethodLayer]) -> Any:
+def _name_of(block: Any, layers: Sequence[keras.layers.Layer]) -> Any:
     """The name of a layer that is given by its name or as such."""
     if not isinstance(block, keras.layers.Layer):
         return block
