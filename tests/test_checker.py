@@ -108,6 +108,15 @@ def test_nodes_that_are_not_row_sums(A, b, c, order, nonautonomous):
     assert not waived.row_sums
 
 
+def test_an_implicit_method_where_that_is_no_failure():
+    implicit = (["1/4", "1/4 - sqrt(3)/6"], ["1/4 + sqrt(3)/6", "1/4"]), ["1/2", "1/2"]
+    assert [failure.rule for failure in check(implicit, 4).failures] == ["explicit"]
+    report = check(implicit, 4, require_explicit=False)
+    assert report
+    assert (report.explicit, report.order, report.verdict) == (False, 4, "exact")
+    assert not check(implicit, 5, require_explicit=False)
+
+
 @pytest.mark.parametrize(
     ("c", "slope"), [([0, "1/2", "1/2", 1], 4), ([0, 0, "1/2", 1], 1), (["1/2"] * 4, 2)]
 )

@@ -223,6 +223,16 @@ def test_nodes_with_roots_that_are_no_row_sums_do_not_hold(c, order, tmp_path, c
     assert main(["check", str(path), "--no-row-sums", "--order", str(order)]) == 0
 
 
+@pytest.mark.parametrize("order, status", [(4, 0), (5, 1)])
+def test_implicit_methods_are_checked_where_they_are_wanted(order, status, tmp_path, capsys):
+    path = tmp_path / "gauss.json"
+    path.write_text(tableaux.gauss(2).to_json())
+    assert main(["check", str(path)]) == 1
+    assert "FAILED explicit" in capsys.readouterr().out
+    assert main(["check", str(path), "--implicit", "--order", str(order)]) == status
+    assert "FAILED explicit" not in capsys.readouterr().out
+
+
 def run(arguments, module="keras_rk", **options):
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],

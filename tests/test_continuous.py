@@ -240,6 +240,10 @@ def test_hermite_of_implicit_methods(method):
     assert (report.order, report.continuity) == (min(check(tableau).order, 3), 1)
 
 
+def test_a_factor_of_one_is_not_written():
+    assert "residual -3/2*theta^2 + theta^3" in str(check_extension(hermite("euler")))
+
+
 def test_hermite_of_a_family():
     a = sympy.Symbol("a")
     family = Tableau([[], [a]], [1 - 1 / (2 * a), 1 / (2 * a)])

@@ -126,7 +126,7 @@ LATEX = {
     ),
     "matrices without c": (
         r"\begin{align} A &= \left(\begin{array}{cc} 0 & 0 \\ 1 & 0 \end{array}\right) \\"
-        r"b &= \begin{pmatrix} \frac12 \\ \frac12 \end{pmatrix}, \hat{b} = "
+        r"b &= \begin{pmatrix} \frac12 \\ \frac12 \end{pmatrix}, \widehat{b} = "
         r"\begin{pmatrix} 1 \\ 0 \end{pmatrix} \end{align}".replace(r"= \left(", "= "),
         PAIR,
     ),
@@ -225,6 +225,12 @@ def test_what_is_no_number_in_latex(written, deadline):
         r"A^T = \begin{pmatrix} 0 \end{pmatrix}, b = \begin{pmatrix} 1 \end{pmatrix}",
         r"A = \begin{pmatrix} 0 \end{pmatrix} A = \begin{pmatrix} 0 \end{pmatrix}",
         r"\frac{1}{2}",
+        r"A = \begin{pmatrix} 1 \end{pmatrix} / 2, b = \begin{pmatrix} 1 \end{pmatrix}",
+        r"A = \begin{pmatrix} 1 \end{pmatrix}, b = \begin{pmatrix} 2 \end{pmatrix} \cdot \frac12",
+        r"A = \begin{pmatrix} 1 \end{pmatrix}, b = \begin{pmatrix} 1 \end{pmatrix}, "
+        r"\mathbf{c} = \begin{pmatrix} 1/2 \end{pmatrix}",
+        r"A = \begin{pmatrix} 1 \end{pmatrix}, b = \begin{pmatrix} 1 \end{pmatrix}, "
+        r"\bar{b} = \begin{pmatrix} 1 \end{pmatrix}",
     ],
 )
 def test_what_is_no_tableau_in_latex(text):
@@ -238,6 +244,7 @@ CSV = {
     "semicolons": "0;;;\n0,5;0,5;;\n1;-1;2;\nb;1/6;2/3;1/6\n",
     "tabulators": "0\n1/2\t1/2\n1\t-1.0\t2\n\t1/6\t2/3\t1/6",
     "quotes": '"0"\n"1/2","1/2"\n"1","-1","2"\n\n"b","1/6","2/3","1/6"\n',
+    "without the last column": "c,a1,a2\n0,0,0\n1/2,1/2,0\n1,-1,2\nb,1/6,2/3,1/6\n",
 }
 
 
@@ -259,6 +266,9 @@ def test_csv(text):
         "0,0\nb,1\nclaimed_order,four",
         "0,0\nb,1\nclaimed_order,-1",
         "0,=1+1\nb,1",
+        "0,0\n1/2,0\nb,0,1",  # A alone, or c and A without its last column
+        "0,0,0\n1/2,0,0\n-1,2,0\n,1/6,2/3,1/6",
+        "1/2\n,1",
         "0.0,0.0\n1,1.0",  # whole tableaux as numbers: is 1 a node or an order?
         ",,,\n;;;",
     ],

@@ -153,6 +153,9 @@ UNUSABLE = {
     "shapes": lambda: from_shu_osher([[1], [0, 1]], [[1]]),
     "ragged": lambda: from_shu_osher([[1, 0], [1]], [[1], [0, 1]]),
     "no stages": lambda: from_shu_osher([], []),
+    "a row and a column too many": lambda: from_shu_osher(
+        [[1, 0, 0], [1, 0, 0], ["1/2", "1/2", 0]], [[0, 0, 0], [1, 0, 0], [0, "1/2", 0]]
+    ),
     "no numbers": lambda: from_shu_osher([["x"]], [[1]]),
     "no rows": lambda: from_shu_osher([1], [1]),
     "text": lambda: from_shu_osher("11", "11"),

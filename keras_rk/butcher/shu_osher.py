@@ -43,6 +43,7 @@ def from_convex_combinations(alpha: Any, beta: Any) -> dict[str, Any]:
             f"{_FORMS}Received: {len(combined)} and {len(steps)} rows, beside the first stage's."
         )
     stages = len(steps) - 1
+    _check_columns(combined, steps)
     _check_sums(combined, float_alpha)
     rows: list[list[Any]] = []
     for alphas, betas in zip(combined, steps, strict=True):
@@ -56,6 +57,15 @@ def from_convex_combinations(alpha: Any, beta: Any) -> dict[str, Any]:
         "b": rows[stages],
         "has_floats": float_alpha or float_beta,
     }
+
+
+def _check_columns(combined: list[list[Any]], steps: list[list[Any]]) -> None:
+    """The first row and a last column of zeros, which (s + 1) x (s + 1) matrices have."""
+    if len(steps) > 2 and not any(steps[1]) and not any(row[-1] for row in (*combined, *steps)):
+        raise TableauError(
+            f"{_FORMS}Received: {len(steps) - 1} columns, of which the last are zero, and no step "
+            "in the row of stage 2; where that is the row of y, leave out the last columns."
+        )
 
 
 def _check_sums(rows: list[list[Any]], has_floats: bool) -> None:

@@ -54,6 +54,9 @@ def add(commands: Any) -> None:
         "--no-row-sums", action="store_true", help="accept nodes c that are not the row sums of A"
     )
     check.add_argument(
+        "--implicit", action="store_true", help="accept methods that are not explicit"
+    )
+    check.add_argument(
         "--glob", metavar="PATTERN", help="which files of a folder, such as '*.tableau.json'"
     )
     check.add_argument(
@@ -94,5 +97,6 @@ def _proved(method: str, options: argparse.Namespace) -> CheckReport:
         options.order,
         tolerance=options.tolerance,
         require_row_sums=not options.no_row_sums,
+        require_explicit=not options.implicit,
         **given,
     )

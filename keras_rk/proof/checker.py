@@ -37,6 +37,7 @@ def check(
     max_order: int = DEFAULT_MAX_ORDER,
     tolerance: float | None = None,
     require_row_sums: bool = True,
+    require_explicit: bool = True,
 ) -> CheckReport:
     """Prove what a tableau is: explicit, consistent, its order, and whether its claims hold.
 
@@ -59,6 +60,7 @@ def check(
             between 1e-12 and 1e-9, with eps of float64. Either is at most 1/(1000 gamma), so
             that it makes no order that the coefficients lack.
         require_row_sums: whether c != A 1 counts as a failure.
+        require_explicit: whether entries on or above the diagonal of A do.
 
     Returns:
         A `CheckReport`. It is true if the method is explicit and consistent, its nodes are row
@@ -87,7 +89,14 @@ def check(
     limit = order_number(max_order, "max_order")
     check_tolerance(tolerance)
 
-    return prove(tableau, requested, limit, tolerance=tolerance, require_row_sums=require_row_sums)
+    return prove(
+        tableau,
+        requested,
+        limit,
+        tolerance=tolerance,
+        require_row_sums=require_row_sums,
+        require_explicit=require_explicit,
+    )
 
 
 def prove(
@@ -97,6 +106,7 @@ def prove(
     *,
     tolerance: float | None = None,
     require_row_sums: bool = True,
+    require_explicit: bool = True,
     with_time: bool = True,
     residuals: Residuals | None = None,
 ) -> CheckReport:
@@ -128,8 +138,9 @@ def prove(
         nonautonomous = _find_order(coloured, max(main.value, 1), 0)
         found.append(nonautonomous)
 
+    may_be = explicit or not require_explicit
     failures = [
-        *method_failures(tableau, explicit, main, deviations if require_row_sums else []),
+        *method_failures(tableau, may_be, main, deviations if require_row_sums else []),
         *order_failures(tableau, requested, main, embedded, row_sums or not require_row_sums),
     ]
     remarks = [_capped(tolerance, found, deviations)]
@@ -169,6 +180,7 @@ def prove(
             limit=limit,
             tolerance=tolerance,
             require_row_sums=require_row_sums,
+            require_explicit=require_explicit,
             with_time=with_time,
         ),
     )

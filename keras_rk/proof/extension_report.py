@@ -166,5 +166,6 @@ def _polynomial(coefficients: Sequence[Coefficient]) -> str:
         factor = brief(x, RESIDUAL_DIGITS)
         if is_symbolic(x) or " " in factor.strip():
             factor = f"({factor})"
-        terms.append(f"{factor}*theta" + (f"^{power}" if power > 1 else ""))
+        factor = {"1": "", "-1": "-"}.get(factor, f"{factor}*")
+        terms.append(f"{factor}theta" + (f"^{power}" if power > 1 else ""))
     return " + ".join(terms).replace("+ -", "- ") or "0"

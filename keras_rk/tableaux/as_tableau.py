@@ -22,8 +22,9 @@ def as_tableau(tableau: Any) -> Tableau:
     It also reads the methods of other packages (see `foreign`), `check(scipy.integrate.RK45)`, and
     one array [[c, A], [NaN, b]].
 
-    Text is the name of a file if it ends in `.json`, `.toml` or `.txt`, or has a folder and the
-    file exists; then it is the name of a method; and otherwise that of a file once more.
+    Text is the name of a file if it ends as such files do (`butcher.files.FILE_ENDINGS`), or has a
+    folder and the file exists; then it is the name of a method; and otherwise that of a file once
+    more.
 
     Raises:
         TableauError: for anything else, and where the tableau itself is not acceptable.

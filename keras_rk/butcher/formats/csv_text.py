@@ -11,7 +11,8 @@ The first cell of the row of weights is `b` or empty, that of embedded weights `
 Rows that begin with another key of `Tableau.from_dict` are optional (`b_theta`: one for each
 stage), and so is a first row of headings that begins with `c`. Cells that are empty or missing to
 the right are zero in A. Semicolons and tabulators serve as well as commas, and beside them 0,5 is
-a half.
+a half. Rows of s full cells for s stages are read beside headings only: without any they may be A
+alone, or c and A without its last column.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def read_csv(text: str) -> dict[str, Any]:
     A: list[list[str]] = []
     weights: list[list[str]] = []
     extension: list[list[str]] = []
+    full: list[int] = []  # how many cells the rows of stages have, if none of them is empty
+    has_headings = False
     delimiter, rows = _rows(text)
     for number, row in enumerate(rows, start=1):
         key = row[0].strip().lower()
@@ -59,16 +62,29 @@ def read_csv(text: str) -> dict[str, Any]:
                 _refuse(f"weights after {len(weights)} other rows of them, {shown(row)}")
             weights.append(_coefficients(row[1:], delimiter))
         elif key == "c" and not A and not weights:
-            continue  # headings
+            has_headings = True
         elif weights:
             _refuse(f"row {number} below the weights, {shown(row)}")
         else:
             head, *cells = _coefficients(row, delimiter)
             nodes.append(head)
             A.append(_trimmed(cells))
+            full.append(len(row) if all(map(str.strip, row)) else 0)
+    if weights and not has_headings:
+        _check_columns(nodes, full)
     if extension:
         labels["b_theta"] = extension
     return _tableau(nodes, A, weights, labels)
+
+
+def _check_columns(nodes: list[str], full: list[int]) -> None:
+    """Whether the first column is c, which the number of columns leaves open in one case."""
+    stages = len(nodes)
+    if full == [stages] * stages and nodes != ["0"]:
+        _refuse(
+            f"{stages} rows of {stages} cells, which may be A without c, or c and A without its "
+            "last column; a first row of headings, c,a,..., says the latter"
+        )
 
 
 def _rows(text: str) -> tuple[str, list[list[str]]]:

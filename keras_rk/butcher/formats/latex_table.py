@@ -6,8 +6,8 @@ r"""A tableau in LaTeX: an array or tabular with a rule above the weights, or A,
     & 0 & 1
     \end{array}
 
-Empty cells are zeros. What stands around the tableau is not looked at; numbers are read by
-`latex_numbers`.
+Empty cells are zeros. What stands around the tableau is not looked at, but for what would change
+it: a factor beside a matrix, or a matrix of another name. Numbers are read by `latex_numbers`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ or A = \begin{pmatrix} ... \end{pmatrix}, b = ... and perhaps c = ... and \hat{b
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
 _TABLE = re.compile(r"\\begin\s*\{(array|tabular)\}\s*(?:\[[a-z]\])?\s*")
 _MATRIX = re.compile(
-    r"(?:(?P<A>\bA)|(?P<c>\bc)|(?P<b_hat>\\hat\s*\{?\s*b\s*\}?|\bb\s*\^\s*\{?\s*\*\s*\}?)|(?P<b>\bb))"
+    r"(?:(?P<A>\bA)|(?P<c>\bc)|(?P<b_hat>\\(?:wide)?hat\s*\{?\s*b\s*\}?|\bb\s*\^\s*\{?\s*\*\s*\}?)|(?P<b>\bb))"
     r"(?:\s*\^\s*\{?\s*(?:T|\\top|\\intercal|\\(?:mathsf|mathrm|text)\s*\{?\s*T\s*\}?)\s*\}?)?"
     r"\s*&?\s*=\s*\\begin\s*\{(?P<kind>[pbBvV]?matrix|smallmatrix|array)\}"
     r"(?:\s*\{[a-z| ]*\})?"
 )
+_ANY_MATRIX = re.compile(r"\\begin\s*\{(?:[pbBvV]?matrix|smallmatrix)\}")
+_FACTOR = re.compile(r"\s*(?:[/*]|\\(?:cdot|times|div|over|[dt]?frac)(?![A-Za-z]))")
+_BEFORE = 40  # characters of what stands before a matrix, quoted
 _ROW_END = re.compile(r"\\\\(?:\s*\[[^\]\n]{0,20}\])?\*?")
 _RULE = re.compile(
     r"\\(?:hline|hdashline|toprule|midrule|bottomrule)(?![A-Za-z])(?:\[[^\]\n]{0,20}\])?"
@@ -137,6 +140,11 @@ def _is_label(cell: str) -> bool:
 
 def _matrices(text: str, found: list[re.Match[str]]) -> dict[str, Any]:
     data: dict[str, Any] = {}
+    known = {match.end() for match in found}
+    for matrix in _ANY_MATRIX.finditer(text):
+        if matrix.end() not in known:
+            before = text[max(0, matrix.start() - _BEFORE) : matrix.end()]
+            _refuse(f"a matrix that is not one of these alone, {shown(before)}")
     for match in found:
         end = re.compile(r"\\end\s*\{" + match["kind"] + r"\}").search(text, match.end())
         key = _assigned(match)
@@ -144,6 +152,8 @@ def _matrices(text: str, found: list[re.Match[str]]) -> dict[str, Any]:
             _refuse(f"A transposed, {shown(match[0])}")
         if end is None or key in data:
             _refuse(f"{shown(match[0])} twice" if end else f"{shown(match[0])} without its end")
+        if factor := _FACTOR.match(text, end.end()):
+            _refuse(f"{shown(factor[0].strip())} behind the matrix of {shown(match[0])}")
         rows = [_cells(row) for row in _ROW_END.split(text[match.end() : end.start()])]
         rows = [row for row in rows if any(row)]
         data[key] = [_numbers(row) for row in rows]
