@@ -25,8 +25,8 @@ most of what was learned survived, and with batch normalization nearly nothing d
     small   y -> y + F(y) / depth,  F = conv, tanh, conv
     shared  the same with one F for all blocks
 
-`python examples/convert_resnet.py` takes about five minutes on two cores. A network that is on disk
-is not trained again, so that an interrupted run can be taken up.
+`python examples/convert_resnet.py` takes one to four minutes a network on two busy cores (JAX). A
+network that is on disk is not trained again, so that an interrupted run can be taken up.
 """
 
 from __future__ import annotations
