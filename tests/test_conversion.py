@@ -9,7 +9,7 @@ import keras_rk
 from keras_rk import TableauError, convert_residuals
 from keras_rk.layers import RKResidual, RKStack
 
-from .keras_helpers import MODES, call_in, dense, normal, numpy
+from .keras_helpers import MODES, call_in, dense, normal, numpy, slow
 
 layers = keras.layers
 X = normal(4, 3)
@@ -50,7 +50,7 @@ def test_euler_gives_the_outputs_bit_for_bit(make, x, mode):
     np.testing.assert_array_equal(numpy(call_in(mode, model, x)), numpy(call_in(mode, euler, x)))
 
 
-@pytest.mark.parametrize("block", ["block_0", "block_1"])
+@pytest.mark.parametrize("block", ["block_0", *slow("block_1")])
 def test_dropping_a_block_moves_the_outputs(block):
     """So the test before can fail: in a calibrated network every branch matters."""
     model = convolutional()
@@ -90,7 +90,7 @@ def test_weights_are_copied():
     np.testing.assert_array_equal(expected, numpy(converted(X)))
 
 
-@pytest.mark.parametrize("copy_weights", [False, True])
+@pytest.mark.parametrize("copy_weights", [False, *slow(True)])
 def test_the_given_model_stays_as_it_is(copy_weights, tmp_path):
     model = residual_network()
     config, summary, expected = model.get_config(), [], numpy(model(X))
@@ -178,7 +178,7 @@ def embedding_network(add):
 TOKENS = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 1, 2]], "int32")
 
 
-@pytest.mark.parametrize("tableau", ["euler", "heun2"])
+@pytest.mark.parametrize("tableau", [*slow("euler"), "heun2"])
 def test_masks_reach_f_and_what_follows(tableau):
     model = embedding_network(lambda x, f: layers.Add()([x, f]))
     converted, report = convert_residuals(model, tableau)
@@ -444,7 +444,7 @@ def test_the_class_of_a_model_stays():
     np.testing.assert_array_equal(numpy(model(X)), numpy(converted(X)))
 
 
-@pytest.mark.parametrize("copy_weights", [False, True])
+@pytest.mark.parametrize("copy_weights", [False, *slow(True)])
 def test_a_compiled_model_comes_back_compiled_and_trains(copy_weights):
     model = residual_network()
     model.compile(keras.optimizers.SGD(0.25), "mse", metrics=["mae"])
@@ -460,7 +460,7 @@ def test_a_compiled_model_comes_back_compiled_and_trains(copy_weights):
 
 
 def test_statistics_start_from_the_trained_ones_and_are_recalibrated():
-    model = convolutional()
+    model = convolutional(1)
     rk4, _ = convert_residuals(model, "heun2", copy_weights=True)
     block = rk4.get_layer("block_0")
     trained = [numpy(v) for v in model.layers[4].non_trainable_variables]
@@ -473,9 +473,9 @@ def test_statistics_start_from_the_trained_ones_and_are_recalibrated():
     )
 
 
-@pytest.mark.parametrize("tableau", ["euler", "heun2"])
+@pytest.mark.parametrize("tableau", [*slow("euler"), "heun2"])
 def test_a_converted_model_is_saved_and_loaded(tableau, tmp_path):
-    model = convolutional()
+    model = convolutional(1)
     model.save(tmp_path / "given.keras")
     model = keras.saving.load_model(tmp_path / "given.keras")
     converted, _ = convert_residuals(model, tableau)
@@ -485,7 +485,7 @@ def test_a_converted_model_is_saved_and_loaded(tableau, tmp_path):
 
 
 class TestStacks:
-    @pytest.mark.parametrize("tableau", ["euler", "rk4"])
+    @pytest.mark.parametrize("tableau", ["euler", *slow("rk4")])
     @pytest.mark.parametrize("make, x", NETWORKS.values(), ids=NETWORKS)
     def test_outputs_are_those_without(self, make, x, tableau):
         model = make()
@@ -505,11 +505,11 @@ class TestStacks:
         return keras.Model(y, layers.GlobalAveragePooling1D()(x))
 
     def test_the_layers_of_an_encoder_become_one_stack(self):
-        model = self.transformer()
+        model = self.transformer(2)
         stacked, report = convert_residuals(model, "heun2", stacks=True)
         single, _ = convert_residuals(model, "heun2")
         (stack,) = [layer for layer in stacked.layers if isinstance(layer, RKStack)]
-        assert (stack.depth, len(report.converted)) == (3, 6)
+        assert (stack.depth, len(report.converted)) == (2, 4)
         assert {one.layer for one in report.converted} == {stack.name}
         x = normal(2, 5, 4)
         np.testing.assert_allclose(numpy(stacked(x)), numpy(single(x)), rtol=1e-5, atol=1e-5)
@@ -550,6 +550,7 @@ class TestStacks:
         new, _ = convert_residuals(keras.Model(y, x), "euler", stacks=True)
         assert [one.depth for one in new.layers if isinstance(one, RKStack)] == [2]
 
+    @pytest.mark.slow
     def test_stacks_are_saved_and_loaded(self, tmp_path):
         new, _ = convert_residuals(self.transformer(2), "heun2", stacks=True)
         new.save(tmp_path / "model.keras")

@@ -6,8 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_rk.field.plain_layers import PLAIN_LAYERS, arguments_of, of_one_kind
-from keras_rk.layers import RKStack
+from keras_rk.field.plain_layers import (
+    PLAIN_LAYERS,
+    arguments_of,
+    assigns_to_no_weight,
+    of_one_kind,
+)
+from keras_rk.layers import RKResidual, RKStack
 from keras_rk.layers.blocks import BlockMaker, with_seeds
 
 from .keras_helpers import dense, numpy
@@ -140,3 +145,48 @@ def test_blocks_are_drawn_independently():
 )
 def test_one_kind(first, other, same):
     assert of_one_kind(first(), other()) is same
+
+
+class Mine(keras.layers.Layer):
+    def call(self, y):
+        return y
+
+
+@pytest.mark.parametrize(
+    "layers, expected",
+    [
+        ([L.Dense(3), L.BatchNormalization(), L.Dropout(0.5)], True),
+        ([L.Dense(3), Mine()], False),
+        ([L.Lambda(lambda y: y)], False),
+        ([L.SpectralNormalization(L.Dense(3))], False),
+        ([L.TimeDistributed(L.SpectralNormalization(L.Dense(3)))], False),
+        ([RKStack(L.Dense(3), 2)], False),
+    ],
+    ids=["Keras's", "a subclass", "a function", "assigning", "further inside", "ours"],
+)
+def test_which_layers_assign_to_no_weight(layers, expected):
+    assert assigns_to_no_weight(keras.Sequential(layers)) is expected
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dt", [1, 0.25])
+def test_a_step_of_such_layers_is_what_the_pure_function_gives(dt, training):
+    """With outputs, losses and what is left in the variables; on PyTorch it is called plainly."""
+
+    def block(*more):
+        f = [
+            L.Dense(
+                3, kernel_initializer=keras.initializers.HeNormal(1), activity_regularizer="l2"
+            ),
+            L.BatchNormalization(),
+            L.Dropout(0.5, seed=1),
+            *more,
+        ]
+        block = RKResidual(keras.Sequential(f), "euler", dt=dt)
+        y = keras.ops.convert_to_tensor(np.random.default_rng(0).normal(size=(4, 3)), "float32")
+        found = [numpy(block(y, training=training)) for _ in range(2)]
+        state = [numpy(v) for v in block.variables]
+        return [*found, *state, numpy(sum(block.losses))]
+
+    for one, other in zip(block(), block(Mine()), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from keras_rk.field.copies import layers_inside
+
 OF_ALL_LAYERS = ("name", "trainable", "activity_regularizer")
 PLAIN_LAYERS = frozenset(
     getattr(keras.layers, name)
@@ -40,6 +42,26 @@ PLAIN_LAYERS = frozenset(
         "UnitNormalization",
     )
 )
+
+
+# What they do in a call is not Keras's to say, or is to assign to a kernel.
+UNKNOWN_OR_ASSIGNING = (
+    keras.layers.Lambda,
+    keras.layers.SpectralNormalization,
+    keras.layers.TorchModuleWrapper,
+)
+
+
+def assigns_to_no_weight(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is made of Keras's own ones alone, which assign to state, never to weights.
+
+    A plain call of such a layer can be differentiated wherever Keras's can.
+    """
+    return all(
+        type(inner).__module__.split(".")[0] == "keras"
+        and not isinstance(inner, UNKNOWN_OR_ASSIGNING)
+        for inner in layers_inside(layer)
+    )
 
 
 def arguments_of(layer: keras.layers.Layer) -> dict[str, Any] | None:

@@ -9,12 +9,17 @@ from keras import ops
 
 from keras_rk import loops
 from keras_rk.field.copies import copy_of
-from keras_rk.field.vector_field import own_variables
+from keras_rk.field.dtypes import check_real
+from keras_rk.field.inputs import takes_time
+from keras_rk.field.overwritten import overwritten
+from keras_rk.field.plain_layers import assigns_to_no_weight
+from keras_rk.field.vector_field import cast, check_same_shape, own_variables
 from keras_rk.layers.arguments import step_size, vector_field_layer
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
 from keras_rk.layers.sharing import check_not_shared
+from keras_rk.steps.stages import combine
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
@@ -182,6 +187,7 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         super().__init__(layer, tableau, [exact_dt], None, options, layer=layer, **kwargs)
         self._dt = given
         self._overwritten: frozenset[int] = frozenset()  # weights that f assigns to
+        self._assigns_to_no_weight = False  # known when built
 
     @property
     def length(self) -> int:
@@ -194,11 +200,39 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     def build(self, input_shape: Any) -> None:
         self.build_field(self.layer, input_shape)
         self.build_method(self.layer, own_variables(self.layer), lambda: copy_of(self.layer))
+        self._assigns_to_no_weight = assigns_to_no_weight(self.layer)
         super().build(input_shape)
+
+    @property
+    def _is_plain_step(self) -> bool:
+        """Whether a step is y + dt f(y) with one call of f as Keras itself makes it, and no more.
+
+        Where assigning takes effect at once, that spares what a pure function of f costs in Python,
+        for each block as much as one of its layers. Elsewhere it would save nothing.
+        """
+        plan = self._integration.plan
+        return (
+            self._assigns_to_no_weight
+            and loops.assigns_in_place()
+            and self.evaluations == 1
+            and plan.dtype == self._state_dtype
+            and not (plan.estimate or self.remat or self.return_states or any(self._learned))
+            and not takes_time(self.layer)
+            and not overwritten(own_variables(self.layer))
+        )
+
+    def _plain_step(self, y: Any, training: bool | None) -> Passage:
+        k = self.layer(y) if training is None else self.layer(y, training=training)
+        check_same_shape(self.layer, y.shape, k.shape)
+        check_real(k, self.layer, "What f returns")
+        k = cast(k, self._state_dtype)
+        return Passage(combine(y, self._integration.plan.update, [k]), None, None, None)
 
     def advance(
         self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
     ) -> Passage:
+        if not args and not kwargs and mask is None and self._is_plain_step:
+            return self._plain_step(y, training)
         field = self.field(self.layer, args, kwargs, mask, training)
         factors, times = self.method_of_a_call(field)
         effects = None
