@@ -20,6 +20,7 @@ from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import whole_number
 from keras_rk.numbers.intervals import interval
 from keras_rk.numbers.real_roots import enclosed_roots, roots_by_square_roots
+from keras_rk.tableaux.parameters import claim
 
 __all__ = [
     "Matrix",
@@ -37,8 +38,6 @@ DIGITS = (16, 100)
 
 Nodes = Sequence[Any]
 Matrix = list[list[Any]]
-
-_HIGHEST_CLAIM = 14  # a claim is proved by every check, and trees grow threefold with each order
 
 
 def family_member(
@@ -77,9 +76,9 @@ def family_member(
 
         A, b = decimals(family, digits, rational)
     call = f"{stages}" if digits is None else f"{stages}, digits={digits}"
-    p = 2 * stages - order
-    claim = p if p <= _HIGHEST_CLAIM else None
-    return Tableau(A, b, claimed_order=claim, name=f"{family}({call})", source=source)
+    return Tableau(
+        A, b, claimed_order=claim(2 * stages - order), name=f"{family}({call})", source=source
+    )
 
 
 def stage_count(family: str, stages: Any, least: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import exact
-from keras_rk.tableaux.parameters import coefficient, integer
+from keras_rk.tableaux.parameters import claim, coefficient, integer
 from keras_rk.tableaux.step_program import StepProgram, Value
 
 __all__ = ["deferred_correction"]
@@ -75,7 +75,7 @@ def deferred_correction(order: Any, nodes: Any = "lobatto", theta: Any = 1) -> T
         values = _swept(program, times, integrals, values, implicitness)
     return program.tableau(
         values[-1],
-        claimed_order=p,
+        claimed_order=claim(p),
         name=f"deferred_correction({p}, {nodes}, {implicitness})",
         source=(
             "A. Dutt, L. Greengard and V. Rokhlin, Spectral deferred correction methods for "

@@ -10,7 +10,7 @@ from typing import Any
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import whole_number
-from keras_rk.tableaux.parameters import integer, refuse
+from keras_rk.tableaux.parameters import claim, integer, refuse
 from keras_rk.tableaux.step_program import StepProgram, Value
 
 __all__ = ["extrapolated_euler", "extrapolated_midpoint"]
@@ -64,8 +64,8 @@ def extrapolated_euler(order: Any, sequence: Any = "harmonic") -> Tableau:
     return program.tableau(
         _extrapolated(steps, results, 1),
         _extrapolated(steps[1:], results[1:], 1) if k > 1 else None,
-        claimed_order=k,
-        claimed_embedded_order=k - 1 if k > 1 else None,
+        claimed_order=claim(k),
+        claimed_embedded_order=claim(k - 1) if k > 1 else None,
         name=_called("extrapolated_euler", k, sequence),
         source=_SOURCE,
     )
@@ -127,8 +127,8 @@ def extrapolated_midpoint(order: Any, sequence: Any = "harmonic") -> Tableau:
     return program.tableau(
         _extrapolated(steps, results, 2),
         _extrapolated(steps[1:], results[1:], 2) if p > 2 else None,
-        claimed_order=p,
-        claimed_embedded_order=p - 2 if p > 2 else None,
+        claimed_order=claim(p),
+        claimed_embedded_order=claim(p - 2) if p > 2 else None,
         name=_called("extrapolated_midpoint", p, sequence),
         source=_SOURCE,
     )

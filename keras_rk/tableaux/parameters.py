@@ -7,7 +7,17 @@ from typing import Any
 from keras_rk.errors import TableauError, shown
 from keras_rk.numbers.coefficients import Coefficient, exact, is_symbolic, whole_number
 
-__all__ = ["coefficient", "integer", "refuse"]
+__all__ = ["claim", "coefficient", "integer", "refuse"]
+
+_HIGHEST_CLAIM = 14
+
+
+def claim(order: int) -> int | None:
+    """The order that a method is made to claim: none where a proof would take for ever.
+
+    Every check and every layer proves a claim, and trees grow threefold with each order.
+    """
+    return order if order <= _HIGHEST_CLAIM else None
 
 
 def integer(value: Any, name: str, least: int, most: int) -> int:
