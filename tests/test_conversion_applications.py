@@ -30,7 +30,8 @@ BLOCKS = {
     "DenseNet121": (0, 0),
 }
 QUICK = "MobileNetV2"
-NAMES = [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BLOCKS]
+ONCE = (pytest.mark.slow, pytest.mark.repeated)  # it is the graph's affair, on every backend alike
+NAMES = [name if name == QUICK else pytest.param(name, marks=ONCE) for name in BLOCKS]
 RUN = [name for name in BLOCKS if name not in ("Xception", "InceptionResNetV2", "DenseNet121")]
 
 
@@ -93,6 +94,7 @@ def test_euler_gives_the_outputs_bit_for_bit(name, networks):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
 def test_a_network_from_a_file_in_stacks(name, networks, tmp_path):
     model, images = networks(name)

@@ -32,6 +32,7 @@ def shortened(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_an_interrupted_run_is_taken_up(tmp_path, monkeypatch, capsys, shortened):
     examined, begun = convert_resnet.examined, []
 
@@ -62,6 +63,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path, monkeypatch, capsys, shortened
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 @pytest.mark.parametrize("name", convert_resnet.NETWORKS)
 def test_every_sum_of_its_networks_becomes_a_block(name):
     import keras_rk
