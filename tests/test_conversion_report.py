@@ -10,6 +10,8 @@ from keras_rk import convert_residuals
 
 from .keras_helpers import dense
 
+pytestmark = pytest.mark.repeated  # a graph is the same on every backend
+
 layers = keras.layers
 
 

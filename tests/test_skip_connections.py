@@ -11,6 +11,8 @@ from keras_rk import convert_residuals
 
 from .keras_helpers import dense, normal, numpy
 
+pytestmark = pytest.mark.repeated  # a graph is the same on every backend
+
 layers = keras.layers
 X = normal(4, 3)
 
