@@ -86,10 +86,15 @@ def test_the_default_dtype_can_be_set_after_the_import():
     assert run(f"{code}print(keras.layers.Dense(1).compute_dtype)") == "float64"
 
 
+NEED_KERAS = (
+    *("diagnostics", "layers", "RKMonitor", "recalibrate", "with_method"),
+    *("ConversionReport", "convert_residuals", "unroll"),
+)
+
+
 @pytest.mark.parametrize("name", keras_rk.__all__)
 def test_public_names(name):
-    needs = ("diagnostics", "layers", "RKMonitor", "recalibrate", "with_method")
-    if name in needs and not has_backend():
+    if name in NEED_KERAS and not has_backend():
         pytest.skip("Keras or its backend is missing")
     assert getattr(keras_rk, name) is not None
     assert name in dir(keras_rk)
