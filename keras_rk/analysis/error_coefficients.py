@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any
 
@@ -24,9 +23,8 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, public
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
-from keras_rk.proof.elementary_weights import ElementaryWeights
-from keras_rk.proof.enclosure_form import EnclosureForm
-from keras_rk.proof.order_conditions import DECISIVE_BITS, Residual, Residuals
+from keras_rk.proof.enclosure_form import told_residual
+from keras_rk.proof.order_conditions import Residual, Residuals
 from keras_rk.proof.rooted_trees import RootedTree, plan, rooted_trees
 
 __all__ = [
@@ -80,9 +78,9 @@ class ErrorCoefficients:
         """Phi(t) - 1/gamma(t): from an enclosure of Phi(t), or exactly where that is too wide."""
         density = plan(self.order).density[k]
         if weight is not None:
-            midpoint, error = density * weight[0] - self._series.one_unit, density * weight[1]
-            if abs(midpoint) >> DECISIVE_BITS > error:
-                return midpoint / (density * self._series.one_unit)
+            residual_of_weight = told_residual(weight, density, self._series.one_unit)
+            if residual_of_weight is not None:
+                return residual_of_weight / (density * self._series.one_unit)
         residual = self._residual(k)
         if not residual.size:
             return 0.0
@@ -123,12 +121,11 @@ class ErrorSeries:
     """The error coefficients of one tableau, order by order, each computed once.
 
     Attributes:
-        residuals: the exact ones behind them, for proofs as well.
+        residuals: those behind them, exact and enclosed, for proofs as well.
     """
 
     def __init__(self, tableau: Tableau) -> None:
         self.residuals = Residuals(tableau)
-        self._tableau = tableau
         self._found: dict[tuple[int, bool], ErrorCoefficients] = {}
 
     def __call__(self, order: int, embedded: bool = False) -> ErrorCoefficients:
@@ -137,25 +134,19 @@ class ErrorSeries:
             self._found[key] = ErrorCoefficients(self, order, embedded)
         return self._found[key]
 
-    @cached_property
-    def _enclosures(self) -> ElementaryWeights | None:
-        """The weights in enclosures, where the coefficients are rational."""
-        rows = (*self._tableau.exact_A, self._tableau.exact_c, *self._tableau.exact_weights)
-        if not all(isinstance(x, Fraction) for row in rows for x in row):
-            return None
-        return ElementaryWeights(EnclosureForm(self._tableau))
-
     @property
     def one_unit(self) -> int:
         """What the midpoint of an enclosure is a multiple of."""
-        return 1 if self._enclosures is None else self._enclosures.scale(1, False)
+        enclosed = self.residuals.enclosed
+        return 1 if enclosed is None else enclosed.scale(1, False)
 
     def weights(self, order: int, embedded: bool) -> Iterator[tuple[int, tuple[int, int] | None]]:
         """For each tree, the last one first, its place, and an enclosure of Phi(t) if any."""
-        if self._enclosures is None:
+        enclosed = self.residuals.enclosed
+        if enclosed is None:
             yield from ((k, None) for k in reversed(range(plan(order).roots)))
         else:
-            for k, (weight,) in self._enclosures.scaled(order, embedded):
+            for k, (weight,) in enclosed.scaled(order, embedded):
                 yield k, weight
 
 

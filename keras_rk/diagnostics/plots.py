@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_rk.analysis.plots.canvas import figure_class
+from keras_rk.analysis.plots.canvas import figure_class, given_axes
 
 
 def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
@@ -21,14 +20,10 @@ def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
     Returns:
         The Matplotlib figure.
     """
-    if target is not None and not isinstance(target, (str, os.PathLike)):
-        if not hasattr(target, "plot"):
-            raise ValueError(
-                "A picture goes to a path or into Matplotlib axes. "
-                f"Received: {target!r} (of type {type(target).__name__})."
-            )
-        painters[0](target)
-        return target.figure
+    axes = given_axes(target)
+    if axes is not None:
+        painters[0](axes)
+        return axes.figure
     figure = figure_class()(figsize=(5 * len(painters), 3.8), layout="constrained")
     panels = figure.subplots(1, len(painters), squeeze=False)[0]
     for axes, paint in zip(panels, painters, strict=True):

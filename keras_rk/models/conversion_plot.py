@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from keras_rk.analysis.plots.canvas import figure_class, given_axes
+
 COLOURS = {"block": "lightskyblue", "sum": "moccasin", "other": "0.92"}
 ACROSS = 8  # cells in a line
 
@@ -62,19 +64,8 @@ def _cell(axes: Any, x: float, y: float, kind: str, text: str) -> None:
 
 
 def _axes(target: Any, lines: int) -> tuple[Any, Any]:
-    if target is not None and not isinstance(target, (str, os.PathLike)):
-        if not hasattr(target, "plot"):
-            raise ValueError(
-                "A picture goes to a path or into Matplotlib axes. "
-                f"Received: {target!r} (of type {type(target).__name__})."
-            )
-        return target.figure, target
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need Matplotlib: `pip install 'keras-rk[plots]'`. "
-            f"Importing it failed with: {error}"
-        ) from error
-    figure = Figure(figsize=(1.45 * ACROSS, 0.9 * lines + 0.3), layout="constrained")
+    axes = given_axes(target)
+    if axes is not None:
+        return axes.figure, axes
+    figure = figure_class()(figsize=(1.45 * ACROSS, 0.9 * lines + 0.3), layout="constrained")
     return figure, figure.subplots()

@@ -23,8 +23,9 @@ from keras_rk.numbers.linear_algebra import (
     row_times_matrix,
 )
 
-__all__ = ["EnclosureForm"]
+__all__ = ["EnclosureForm", "told_residual"]
 
+_DECISIVE_BITS = 60  # of a residual, with which an enclosure tells it
 _GUARD_BITS = 120  # beyond the digits of the coefficients
 _DEEPEST = 15  # trees may lose the bits of the largest row of A so many times
 _MOST_BITS = 4096  # of a coefficient; longer ones only make the enclosures wider
@@ -117,3 +118,10 @@ class EnclosureForm:
         norm = self._size(rounded)
         product = inner_product(rounded)
         return lambda u: (product(u.midpoints) >> self._bits, self._error(norm, u))
+
+
+def told_residual(weight: tuple[int, int], density: int, one_unit: int) -> int | None:
+    """gamma * Phi - 1 in the units of an enclosure of Phi; None where that leaves it open."""
+    midpoint, error = weight
+    residual = density * midpoint - one_unit
+    return residual if abs(residual) >> _DECISIVE_BITS > density * error else None

@@ -17,7 +17,7 @@ from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
 from keras_rk.proof.elementary_weights import ElementaryWeights
-from keras_rk.proof.enclosure_form import EnclosureForm
+from keras_rk.proof.enclosure_form import EnclosureForm, told_residual
 from keras_rk.proof.forms import Form, absolute_form, exact_form
 from keras_rk.proof.integer_form import IntegerForm
 from keras_rk.proof.rooted_trees import RootedTree, planned_tree
@@ -38,7 +38,6 @@ TINIEST = math.ulp(0.0)  # stands for what is not zero, though its float would b
 _FLOAT_BITS = 1200
 ENCLOSED_FROM = 8  # the order from which enclosures are tried; below, exact numbers are as fast
 DEAR_BITS = 128  # of a common denominator; with shorter ones exact numbers cost no more
-DECISIVE_BITS = 60  # an enclosure decides where it gives the residual to so many bits
 
 
 @dataclass(frozen=True)
@@ -162,10 +161,10 @@ class Residuals:
         """The same where an enclosure tells the residual from zero, and exactly where not."""
         densities = enclosed.plan(order).density
         one = enclosed.scale(order, embedded)
-        for k, ((midpoint, error),) in enclosed.scaled(order, embedded):
-            midpoint = densities[k] * midpoint - one
-            if abs(midpoint) >> DECISIVE_BITS > densities[k] * error:
-                yield k, _quotient(midpoint, densities[k] * one)
+        for k, (weight,) in enclosed.scaled(order, embedded):
+            residual = told_residual(weight, densities[k], one)
+            if residual is not None:
+                yield k, _quotient(residual, densities[k] * one)
             elif size := self._size(*self._exactly(order, k, embedded)):
                 yield k, size
 
@@ -220,6 +219,13 @@ class Residuals:
         return judged(size, largest, self._tolerance, rounding)
 
     @cached_property
+    def enclosed(self) -> ElementaryWeights | None:
+        """Enclosures of the elementary weights; None where there are square roots or symbols."""
+        if not isinstance(self._form, IntegerForm) or not self._form.denominator_bits:
+            return None
+        return ElementaryWeights(EnclosureForm(self._tableau), self._weights.with_time)
+
+    @cached_property
     def _enclosures(self) -> ElementaryWeights | None:
         """The weights in enclosures, where those decide most conditions and exact ones are dear.
 
@@ -231,7 +237,7 @@ class Residuals:
         trees = self._weights.plan(ENCLOSED_FROM - 1).roots
         if 2 * sum(1 for _ in self._sizes(ENCLOSED_FROM - 1, False)) < trees:
             return None
-        return ElementaryWeights(EnclosureForm(self._tableau), self._weights.with_time)
+        return self.enclosed
 
     @cached_property
     def _absolute(self) -> ElementaryWeights:

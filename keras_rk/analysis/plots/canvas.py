@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ __all__ = [
     "MEDIUM",
     "Style",
     "figure_class",
+    "given_axes",
     "label",
     "legend",
     "new_figure",
@@ -84,6 +86,18 @@ def figure_class() -> Any:
 def new_figure(width: float, height: float) -> Any:
     """A figure of so many inches."""
     return figure_class()(figsize=(width, height), layout="constrained", dpi=_DPI)
+
+
+def given_axes(target: Any) -> Any:
+    """The axes into which a picture goes; None where the target is a path or nothing."""
+    if target is None or isinstance(target, (str, os.PathLike)):
+        return None
+    if not hasattr(target, "plot"):
+        raise ValueError(
+            "A picture goes to a path or into Matplotlib axes. "
+            f"Received: {target!r} (of type {type(target).__name__})."
+        )
+    return target
 
 
 def one_axes(axes: Any, width: float, height: float) -> Any:
