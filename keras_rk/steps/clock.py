@@ -30,6 +30,11 @@ class Clock(NamedTuple):
     starts: Any = None
     rest: tuple = ()
 
+    @classmethod
+    def of(cls, columns: tuple, rest: tuple) -> Clock:
+        """A clock of its columns."""
+        return cls(*columns)._replace(rest=rest)
+
     @property
     def columns(self) -> tuple:
         """What a loop over the steps, or the blocks, slices."""
