@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -239,7 +240,8 @@ class MethodLayer(keras.layers.Layer):
         own = self._integration.evaluations
         if number == own or self.state != "per_evaluation":
             return
-        if self.statistics is None and (own > 1 or not self._places(self.layer, lambda: copy_of(self.layer))):
+        has_one_set = self.statistics is None
+        if has_one_set and (own > 1 or not self._places(self.layer, partial(copy_of, self.layer))):
             return
         raise ValueError(
             "f has moving statistics, of which each evaluation has its own with "

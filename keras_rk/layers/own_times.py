@@ -103,7 +103,7 @@ def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnT
     if dt is None and times is None and interpolate is False:
         return None
     if all(x is None or isinstance(x, Held) for x in (dt, times)):  # checked already
-        return OwnTimes(*(x and x.value for x in (dt, times)), interpolate)
+        return OwnTimes(dt and dt.value, times and times.value, interpolate)
     found = OwnTimes(_step_size(dt), _numbers("times", times), truth("interpolate", interpolate))
     check_call(layer, found.dt, found.times, found.interpolate)
     if found.dt is not None:

@@ -254,9 +254,7 @@ class RKStack(MethodLayer):
         statistics = () if self.statistics is None else self.statistics.all()
         multiplied = enumerate(self._multiplied)
         changing = [n for n, place in multiplied if place in parts[0].effects.written]
-        blocks = BlockLoop(
-            parts, integration, statistics, changing, self._state_dtype, path
-        )
+        blocks = BlockLoop(parts, integration, statistics, changing, self._state_dtype, path)
         carry, kept = blocks.run(self.loop, y, self.depth, factors, times, clock, constants)
         y, last, losses = carry
         new, left, errors, states = kept

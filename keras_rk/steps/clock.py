@@ -15,6 +15,33 @@ import numpy as np
 from keras import ops
 
 
+class Moment(NamedTuple):
+    """One step of a clock: its size, and the time at which it begins."""
+
+    size: Any
+    start: Any = None
+    rest: tuple = ()
+
+    @classmethod
+    def of(cls, columns: tuple, rest: tuple) -> Moment:
+        """A step from what a loop slices."""
+        return cls(*columns)._replace(rest=rest)
+
+    @property
+    def is_some(self) -> Any:
+        """Whether the step is one, and leads anywhere."""
+        return ops.not_equal(self.size, 0)
+
+    def where_f_is_evaluated(self, y: Any) -> tuple[Any, Any]:
+        """The y and the t from which the step is taken; those of rest where it is none."""
+        if not self.rest:
+            return y, self.start
+        start = self.start
+        if start is not None:
+            start = ops.where(self.is_some, start, self.rest[1])
+        return ops.where(self.is_some, y, self.rest[0]), start
+
+
 class Clock(NamedTuple):
     """The steps of a call.
 
@@ -32,7 +59,7 @@ class Clock(NamedTuple):
 
     @classmethod
     def of(cls, columns: tuple, rest: tuple) -> Clock:
-        """A clock of its columns."""
+        """A clock from what a loop slices."""
         return cls(*columns)._replace(rest=rest)
 
     @property
@@ -40,26 +67,10 @@ class Clock(NamedTuple):
         """What a loop over the steps, or the blocks, slices."""
         return (self.sizes,) if self.starts is None else (self.sizes, self.starts)
 
-
-class Moment(NamedTuple):
-    """One step of a clock: its size and the time at which it begins."""
-
-    size: Any
-    start: Any = None
-
-    def at(self, rest: tuple, y: Any) -> tuple[Any, Moment]:
-        """y, and this step, moved to the beginning where it is none."""
-        if not rest:
-            return y, self
-        y = ops.where(self.is_some, y, rest[0])
-        if self.start is None:
-            return y, self
-        return y, self._replace(start=ops.where(self.is_some, self.start, rest[1]))
-
     @property
-    def is_some(self) -> Any:
-        """Whether the step is one, and leads anywhere."""
-        return ops.not_equal(self.size, 0)
+    def only(self) -> Moment:
+        """The step of a clock that has one."""
+        return Moment.of(tuple(column[0] for column in self.columns), self.rest)
 
 
 def steps_between(times: Any, steps: int, by_interval: bool) -> tuple[Any, Any]:
@@ -71,7 +82,7 @@ def steps_between(times: Any, steps: int, by_interval: bool) -> tuple[Any, Any]:
     """
     begins = times[:-1]
     sizes = (times[1:] - begins) / steps
-    place = np.arange(steps)
+    place: np.ndarray = np.arange(steps)
     place = place[None] if by_interval else np.tile(place, times.shape[0] - 1)
     sizes, begins = (_repeated(x, steps, by_interval) for x in (sizes, begins))
     return sizes, begins + sizes * _beside(place, sizes)
@@ -79,7 +90,7 @@ def steps_between(times: Any, steps: int, by_interval: bool) -> tuple[Any, Any]:
 
 def steps_of_size(h: Any, start: Any, blocks: int | None, steps: int) -> tuple[Any, Any]:
     """Sizes and starts of steps of one size, `blocks * steps` of them; without blocks, `steps`."""
-    place = np.arange((blocks or 1) * steps)
+    place: np.ndarray = np.arange((blocks or 1) * steps)
     sizes = _repeated(_numbers(h).expand_dims(h, 0), blocks or steps, False)
     if blocks is not None:
         place = place.reshape(blocks, steps)

@@ -140,9 +140,9 @@ class Integration:
         stages = len(self.plan.stages)
         rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
-        moment = None if clock is None else Moment(*(x[0] for x in clock.columns))
+        moment = None if clock is None else clock.only
         y, state, left, loss, error = self._step(
-            field, y, state, rows, row, factors, effects, moment, () if clock is None else clock.rest
+            field, y, state, rows, row, factors, effects, moment
         )
         statistics = tuple(
             old if all(a is b for a, b in zip(after, before, strict=True)) else ops.stack(after)
@@ -181,8 +181,7 @@ class Integration:
                 ops.unstack(times[0], stages) if times else (),
                 factors,
                 effects,
-                Moment(*moment) if moment else None,
-                rest,
+                Moment.of(moment, rest) if moment else None,
             )
             found = [value for value in totals if value is not None]
             sums = tuple(so_far + value for so_far, value in zip(sums, found, strict=True))
@@ -242,7 +241,6 @@ class Integration:
         factors: Sequence[Any],
         effects: Effects | None = None,
         moment: Moment | None = None,
-        rest: tuple = (),
     ) -> tuple:
         """One step: y, what is left of state and statistics, the loss, the estimated error."""
         plan = self.plan.with_factors(factors) if len(factors) else self.plan
@@ -250,14 +248,14 @@ class Integration:
         stages = len(plan.stages)
         before, scale = y, None
         if moment is not None:
-            y, here = moment.at(rest, y)
-            times, scale = plan.times_from(here.start, here.size), here.size
+            y, start = moment.where_f_is_evaluated(y)
+            times, scale = plan.times_from(start, moment.size), moment.size
         evaluations = Evaluations(
             field, self.policy, state, statistics, times, stages, effects, remat, scale
         )
         y, error = step(evaluations, y, plan)
         evaluations.finish()
-        if moment is not None and rest:
+        if moment is not None and moment.rest:
             y = ops.where(moment.is_some, y, before)
             error = None if error is None else ops.where(moment.is_some, error, 0 * before)
         loss = total(evaluations.losses, plan.dtype)
