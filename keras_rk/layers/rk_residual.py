@@ -274,7 +274,9 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         if self.statistics is not None:
             self.statistics.assign(solution.statistics, statistics)
         path = solution.path
-        if own is not None and own.times is not None:
+        if own is not None and own.interpolate:
+            path = own.interpolated(y, path, solution.dense)
+        elif own is not None and own.times is not None:
             path = path[self.steps - 1 :: self.steps]
         return Passage(solution.y, path, solution.loss, solution.error)
 
