@@ -96,9 +96,10 @@ class OwnTimes:
         rank, h, times = len(y.shape), self.dt, self.times
         if not all(x is None or isinstance(x, np.ndarray) for x in (h, times)):
             h, times = (None if x is None else ops.cast(x, y.dtype) for x in (h, times))
-        return h if h is None else per_sample(h, rank), times if times is None else over_time(
-            times, rank
-        )
+        if h is not None and times is not None and len(h.shape) < len(times.shape) - 1:
+            h = h.reshape(1) if isinstance(h, np.ndarray) else ops.reshape(h, (1,))
+        h = None if h is None else per_sample(h, rank)
+        return h, None if times is None else over_time(times, rank)
 
 
 def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnTimes | None:

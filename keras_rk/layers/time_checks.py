@@ -8,6 +8,7 @@ for.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -77,6 +78,17 @@ def check_call(layer: Any, dt: Any, times: Any, interpolate: bool) -> None:
         raise ValueError(
             "`interpolate=True` needs `times`, at which y is wanted. "
             f"Received: times=None for layer {layer.name!r}."
+        )
+
+
+def check_steps_of_layer(arguments: Mapping[str, Any], layer: Any, who: str) -> None:
+    """Refuses a call with times of its own where somebody follows the steps of the layer."""
+    values = ((word, arguments.get(word)) for word in WORDS)
+    given = [word for word, value in values if value is not None and value is not False]
+    if given:
+        raise ValueError(
+            f"{who} follows the steps that a layer takes by itself, of its own `dt`. "
+            f"Received: {' and '.join(map(repr, given))} in a call of layer {layer.name!r}."
         )
 
 

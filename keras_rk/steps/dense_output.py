@@ -39,7 +39,7 @@ def interpolated(y: Any, path: Any, dense: Sequence[Any], h: Any, times: Any) ->
     if len(times.shape) == 1:
         times = ops.reshape(times, (-1, *[1] * rank))
     position = (times[1:] - times[0]) / h
-    index = ops.clip(ops.cast(ops.floor(position), "int32"), 0, count - 1)
+    index = ops.clip(ops.cast(position, "int32"), 0, count - 1)
     theta = position - ops.cast(index, y.dtype)
     begins = ops.concatenate([y[None], path[:-1]], axis=0)
     rows = _Rows(index)
