@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +15,7 @@ from keras_rk.field.evaluations import Evaluations, StatePolicy
 from keras_rk.field.known_effects import KnownEffects
 from keras_rk.field.overwritten import for_each_evaluation, overwritten
 from keras_rk.field.vector_field import VectorField, cast
+from keras_rk.steps.clock import Clock, Moment
 from keras_rk.steps.stages import StagePlan, step
 
 UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
@@ -30,6 +32,7 @@ class Solution(NamedTuple):
             None where f adds none.
         error: the estimate of the error, as its mean over the steps; None where there is none.
         path: y after each step, along a new first axis; None unless it was asked for.
+        dense: r_1, r_2, ... of each step, likewise, where the plan has a continuous extension.
     """
 
     y: Any
@@ -38,6 +41,7 @@ class Solution(NamedTuple):
     loss: Any
     error: Any
     path: Any
+    dense: tuple = ()
 
 
 class Integration:
@@ -71,6 +75,12 @@ class Integration:
         """How many evaluations of f there are."""
         return self.steps * len(self.plan.stages)
 
+    def over(self, plan: StagePlan, steps: int) -> Integration:
+        """Other steps of the same field, of which the same is known."""
+        other = copy(self)
+        other.plan, other.steps = plan, steps
+        return other
+
     def effects(
         self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None = None
     ) -> Effects:
@@ -92,6 +102,7 @@ class Integration:
         factors: Sequence[Any] = (),
         times: Any = None,
         path: bool = False,
+        clock: Clock | None = None,
     ) -> Solution:
         """The steps from y.
 
@@ -103,6 +114,7 @@ class Integration:
             factors: other factors for the plan, in its order; none for its own.
             times: the times of all evaluations, shape `(steps, stages)`, where f takes t.
             path: whether to keep y after each step.
+            clock: sizes and starts of the steps, with a plan for steps of size 1.
         """
         spread = [
             for_each_evaluation(state[place], self.evaluations)
@@ -110,9 +122,9 @@ class Integration:
         ]
         values = [*statistics, *spread]
         if effects is not None and (self.steps > 1 or self.remat == "step"):
-            found = self._in_loop(field, y, state, values, effects, factors, times, path)
+            found = self._in_loop(field, y, state, values, effects, factors, times, path, clock)
         else:
-            found = self._one_step(field, y, state, values, effects, factors, times, path)
+            found = self._one_step(field, y, state, values, effects, factors, times, path, clock)
         return found._replace(statistics=found.statistics[: len(statistics)])
 
     def _one_step(
@@ -125,16 +137,28 @@ class Integration:
         factors: Sequence[Any],
         times: Any,
         path: bool,
+        clock: Clock | None,
     ) -> Solution:
         stages = len(self.plan.stages)
         rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
-        y, state, left, loss, error = self._step(field, y, state, rows, row, factors, effects)
+        moment = None if clock is None else clock.only
+        y, state, left, loss, error, dense = self._step(
+            field, y, state, rows, row, factors, effects, moment
+        )
         statistics = tuple(
             old if all(a is b for a, b in zip(after, before, strict=True)) else ops.stack(after)
             for after, before, old in zip(left, rows, statistics, strict=True)
         )
-        return Solution(y, state, statistics, loss, error, y[None] if path else None)
+        return Solution(
+            y,
+            state,
+            statistics,
+            loss,
+            error,
+            y[None] if path else None,
+            tuple(vector[None] for vector in dense),
+        )
 
     def _in_loop(
         self,
@@ -146,6 +170,7 @@ class Integration:
         factors: Sequence[Any],
         times: Any,
         path: bool,
+        clock: Clock | None,
     ) -> Solution:
         """The steps as iterations of a loop, of which all that changes is passed on or put out."""
         stages = len(self.plan.stages)
@@ -156,9 +181,9 @@ class Integration:
 
         def body(carry: tuple, x: tuple, constants: tuple) -> tuple:
             y, written, sums = carry
-            statistics, times = x
-            others, further, factors = constants
-            y, new, left, *totals = self._step(
+            statistics, times, moment = x
+            others, further, factors, rest = constants
+            y, new, left, *totals, dense = self._step(
                 field.with_constants(further),
                 y,
                 carried.merge(written, others),
@@ -166,12 +191,13 @@ class Integration:
                 ops.unstack(times[0], stages) if times else (),
                 factors,
                 effects,
+                Moment.of(moment, rest) if moment else None,
             )
             found = [value for value in totals if value is not None]
             sums = tuple(so_far + value for so_far, value in zip(sums, found, strict=True))
             left = tuple(cast(ops.stack(left[n]), _dtype(statistics[n])) for n in changing)
             written = cast_like(carried.split(new)[0], written)
-            return (y, written, sums), (left, (y,) if path else ())
+            return (y, written, sums), (left, (y,) if path else (), dense)
 
         zero = ops.zeros((), self.plan.dtype)
         has_error = bool(self.plan.estimate)
@@ -180,8 +206,9 @@ class Integration:
             ops.reshape(values, (self.steps, stages, *values.shape[1:])) for values in statistics
         )
         carry = y, written, sums
-        xs = by_step, () if times is None else (times,)
-        constants = others, tuple(field.constants()), tuple(factors)
+        columns, rest = ((), ()) if clock is None else (clock.columns, clock.rest)
+        xs = by_step, () if times is None else (times,), columns
+        constants = others, tuple(field.constants()), tuple(factors), rest
         if self.steps == 1:
             first = keras.tree.map_structure(lambda values: values[0], xs)
             carry, kept = loops.remat(body, carry, first, constants)
@@ -193,15 +220,19 @@ class Integration:
                 xs,
                 constants,
                 self.steps,
-                outputs=(tuple(by_step[n][0] for n in changing), (y,) if path else ()),
-                key=("steps", effects.kind, path),
+                outputs=(
+                    tuple(by_step[n][0] for n in changing),
+                    (y,) if path else (),
+                    (y,) * len(self.plan.dense),
+                ),
+                key=("steps", effects.kind, path, len(columns), len(rest), len(self.plan.dense)),
                 traceable=effects.traceable,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
                 one_draw=self.policy.noise == "per_step" and stages > 1,
             )
         y, written, sums = carry
-        left, states = kept
+        left, states, dense = kept
         new = list(statistics)
         for n, values in zip(changing, left, strict=True):
             new[n] = ops.reshape(values, statistics[n].shape)
@@ -212,6 +243,7 @@ class Integration:
             sums[0] if effects.losses else None,
             sums[-1] / self.steps if has_error else None,
             states[0] if path else None,
+            dense,
         )
 
     def _step(
@@ -223,16 +255,24 @@ class Integration:
         times: Sequence[Any],
         factors: Sequence[Any],
         effects: Effects | None = None,
+        moment: Moment | None = None,
     ) -> tuple:
-        """One step: y, what is left of state and statistics, the loss, the estimated error."""
+        """One step: y, what is left of state and statistics, the loss, the error, its inside."""
         plan = self.plan.with_factors(factors) if len(factors) else self.plan
         remat = self.remat == "stage"
         stages = len(plan.stages)
+        before, scale = y, None
+        if moment is not None:
+            y, start = moment.where_f_is_evaluated(y)
+            times, scale = plan.times_from(start, moment.size), moment.size
         evaluations = Evaluations(
-            field, self.policy, state, statistics, times, stages, effects, remat
+            field, self.policy, state, statistics, times, stages, effects, remat, scale
         )
-        y, error = step(evaluations, y, plan)
+        y, error, dense = step(evaluations, y, plan)
         evaluations.finish()
+        if moment is not None and moment.rest:
+            y = ops.where(moment.is_some, y, before)
+            error = None if error is None else ops.where(moment.is_some, error, 0 * before)
         loss = total(evaluations.losses, plan.dtype)
         return (
             y,
@@ -240,6 +280,7 @@ class Integration:
             evaluations.statistics,
             None if loss is None else loss / stages,
             None if error is None else root_mean_square(error),
+            dense,
         )
 
 

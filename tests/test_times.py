@@ -1,0 +1,233 @@
+"""`dt` and `times` of a call: steps of its own sizes, at times of its own."""
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk import tableaux
+from keras_rk.layers import RKResidual, RKStack
+from tests.keras_helpers import MODES, call_in, float64, gradients, normal, numpy
+
+UNEVEN = [0.0, 0.4, 0.5, 1.25]
+RAGGED = np.array([[0, 0.5, 1, 1.5], [1, 0.7, 0.7, 0.7], [-1, 0.5, 0.7, 0.7]])
+
+
+class Decay(keras.layers.Layer):
+    """f = -y + cos(t)."""
+
+    def call(self, y, t):
+        return ops.cos(t) - y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def steps_by_hand(tableau, y, times, steps=1):
+    """y at the times, by the method written out for y' = cos(t) - y, and all samples by themselves.
+
+    Args:
+        y: shape (batch, ...).
+        times: shape (batch, T).
+    """
+    arrays = tableaux.get(tableau).to_numpy()
+    results = []
+    for row, state in zip(times, y.astype("float64"), strict=True):
+        states = [state]
+        for start, end in pairwise(row):
+            h = (end - start) / steps
+            for n in range(steps):
+                k = []
+                for a, c in zip(arrays.A, arrays.c, strict=True):
+                    stage = state + h * sum((x * ki for x, ki in zip(a, k, strict=False)), 0 * y[0])
+                    k.append(np.cos(start + (n + c) * h) - stage)
+                state = state + h * sum(b * ki for b, ki in zip(arrays.b, k, strict=True))
+            states.append(state)
+        results.append(states)
+    return np.array(results)
+
+
+def residual(f, *args, **kwargs):
+    return RKResidual(f, *args, **kwargs)
+
+
+def stack(f, *args, **kwargs):
+    return RKStack(f, 3, *args, **kwargs)
+
+
+MAKERS = [residual, stack]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("make", MAKERS)
+def test_times_of_the_batch_and_of_each_sample(make, steps, mode):
+    layer, y = make(Decay(), "rk4", steps=steps), normal(3, 2)
+    layer.build((None, 2))
+    for times in (np.array(UNEVEN), RAGGED):
+        rows = np.broadcast_to(times, (3, 4))
+        expected = steps_by_hand("rk4", y, rows, steps)
+        found = numpy(call_in(mode, layer, y, times=times.astype("float32")))
+        assert found.shape == (3, 4, 2)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(found[:, 0], y)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "dt", [0.2, [0.1, -0.3, 0.5], [[0.1], [-0.3], [0.5]]], ids=["one", "each", "broadcast"]
+)
+def test_dt_of_the_batch_and_of_each_sample(make, dt, mode):
+    layer, y = make(Decay(), "midpoint", dt=7, steps=2, t0="1/2"), normal(3, 2)
+    layer.build((None, 2))
+    count = 2 if make is residual else 6
+    sizes = np.broadcast_to(np.ravel(dt), (3,))
+    times = 0.5 + sizes[:, None] * np.arange(count + 1)
+    given = dt if isinstance(dt, float) else ops.convert_to_tensor(dt, "float32")
+    found = numpy(call_in(mode, layer, y, dt=given))
+    np.testing.assert_allclose(
+        found, steps_by_hand("midpoint", y, times)[:, -1], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_interpolation_by_hand():
+    """Cubic Hermite interpolation of two steps of Heun's method, written out."""
+    y, h, times = normal(3, 2).astype("float64"), 0.5, np.array([[0, 0.1, 0.5, 0.75, 1.0]] * 3)
+    times += np.array([[0.0], [1.0], [-2.0]])
+    states = steps_by_hand("heun2", y, times[:, :1] + h * np.arange(3))
+    slopes = np.cos(times[:, :1] + h * np.arange(3))[..., None] - states
+    expected = []
+    for t in (times - times[:, :1])[0]:
+        n = min(int(t / h), 1)
+        x = t / h - n
+        y_0, y_1, f_0, f_1 = states[:, n], states[:, n + 1], h * slopes[:, n], h * slopes[:, n + 1]
+        expected.append(
+            (1 + 2 * x) * (1 - x) ** 2 * y_0
+            + x * (1 - x) ** 2 * f_0
+            + x**2 * (3 - 2 * x) * y_1
+            + x**2 * (x - 1) * f_1
+        )
+    layer = RKResidual(Decay(), "heun2", dt=h, steps=2)
+    found = numpy(layer(y.astype("float32"), times=times, interpolate=True))
+    np.testing.assert_allclose(found, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+
+
+class Rational(keras.layers.Layer):
+    """f = -2 t y^2, with y = 1 / (1 + t^2); `keras.ops` would return float32."""
+
+    def call(self, y, t):
+        return -2 * t * y * y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize(
+    "tableau, order",
+    [("heun2", 2), ("bogacki_shampine32", 3), ("rk4", 4), ("dormand_prince54", 5)],
+)
+def test_order_of_what_is_between_the_steps(tableau, order):
+    """In the middle of the steps: that of the method, or one more than that of the extension."""
+    errors = []
+    with float64():
+        for steps in (8, 16):
+            h = 1.2 / steps
+            times = np.concatenate([[0], h * (np.arange(steps) + 0.5)])
+            layer = RKResidual(Rational(dtype="float64"), tableau, h, steps, dtype="float64")
+            y = ops.ones((1, 1), dtype="float64")
+            found = numpy(layer(y, times=times, interpolate=True))[0, :, 0]
+            errors.append(np.abs(found - 1 / (1 + times**2)).max())
+    assert np.log2(errors[0] / errors[1]) > order - 0.3
+
+
+class Growth(keras.layers.Layer):
+    """f = w y, with y(t) = y_0 exp(w t)."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((), initializer=keras.initializers.Constant(-0.7))
+
+    def call(self, y):
+        return self.w * y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def heun_growth(times, steps, w=-0.7):
+    """y(t_n) / y_0 of `steps` steps of Heun's method in each interval."""
+    z = w * np.diff(times, axis=-1) / steps
+    factors = (1 + z + z**2 / 2) ** steps
+    return np.cumprod(np.concatenate([np.ones_like(times[..., :1]), factors], axis=-1), axis=-1)
+
+
+def derivatives(function, x, eps=1e-6):
+    """By central differences, in float64."""
+    x = np.asarray(x, "float64")
+    moved = [eps * unit.reshape(x.shape) for unit in np.eye(x.size)]
+    return np.array([(function(x + d) - function(x - d)) / (2 * eps) for d in moved]).reshape(
+        x.shape
+    )
+
+
+@pytest.mark.parametrize("remat, mode", [*((None, m) for m in MODES), ("step", MODES[-1])])
+@pytest.mark.parametrize("make", MAKERS)
+def test_gradients_by_times(make, remat, mode):
+    layer, y = make(Growth(), "heun2", steps=2, remat=remat), normal(3, 2)
+    layer.build((None, 2))
+    weights, start = normal(3, 4, 2, seed=1), ops.convert_to_tensor(y)
+    times = np.array([[0, 0.5, 0.6, 1], [1, 0.7, 0.4, 0.1], [-1, 0.5, 0.7, 0.7]], "float32")
+
+    def by_hand(times, w=-0.7):
+        return np.sum(weights * y[:, None] * heun_growth(times, 2, w)[..., None])
+
+    expected = derivatives(by_hand, times)
+    expected[2, 2:] = expected[2, 2] + expected[2, 3], 0  # the same time again is no step
+    found = gradients(lambda t: ops.sum(ops.multiply(weights, layer(start, times=t))), layer, times, mode)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+    expected = derivatives(lambda w: by_hand(times.astype("float64"), w.item()), [-0.7])
+    np.testing.assert_allclose(np.sum(found[1]), expected[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", MAKERS)
+def test_gradients_by_dt(make, mode):
+    layer, y = make(Growth(), "heun2", steps=2), normal(3, 2)
+    layer.build((None, 2))
+    start, sizes = ops.convert_to_tensor(y), np.array([0.1, -0.2, 0.3], "float32")
+    count = np.arange(3 if make is residual else 7)
+
+    def by_hand(h):
+        return np.sum(y * heun_growth(h[:, None] * count, 1)[:, -1:])
+
+    found = gradients(lambda h: ops.sum(layer(start, dt=h)), layer, sizes, mode)
+    np.testing.assert_allclose(found[0], derivatives(by_hand, sizes), rtol=1e-4)
+
+
+class Towards(keras.layers.Layer):
+    """f = (w - y) / (1 - t), a flow that is over at t = 1, where f is infinite or no number."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((), initializer="ones")
+
+    def call(self, y, t):
+        return (self.w - y) / (1 - t)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", MAKERS)
+def test_no_step_is_taken_at_repeated_times(make, mode):
+    """Euler's method is exact for a straight line; after its end nothing more is asked of f."""
+    layer, y = make(Towards(), "euler"), ops.convert_to_tensor(np.zeros((2, 1), "float32"))
+    layer.build((None, 1))
+    times = np.array([[0, 0.25, 1, 1], [0, 0.5, 1, 1]], "float32")
+    found = numpy(call_in(mode, layer, y, times=ops.convert_to_tensor(times)))
+    np.testing.assert_allclose(found[..., 0], times, rtol=1e-6)
+    found = gradients(lambda t: ops.sum(layer(y, times=t)), layer, times, mode)
+    assert np.all(np.isfinite(found[0]))
+    np.testing.assert_allclose(np.sum(found[1]), np.sum(times), rtol=1e-6)
