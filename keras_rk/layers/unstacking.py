@@ -52,6 +52,8 @@ class Unstacking:
         options = {name: getattr(stack, name) for name in OF_ONE_METHOD}
         if stack.trainable_tableau:
             options["order"] = None  # it was proved of the tableau before it was trained
+        if stack.trainable_dt == "simplex":
+            options["trainable_dt"] = True  # single layers have no sum to keep
         layer = RKResidual(
             self.f.maker.copy(),
             stack.tableau,
@@ -65,6 +67,8 @@ class Unstacking:
         self.f.set_block(block, layer.layer)
         for one, all_blocks in zip(layer.block_weights, stack.block_weights, strict=True):
             one.assign(ops.convert_to_tensor(all_blocks.value)[block])
+        if stack.trainable_dt == "simplex":
+            layer._learned.step.weight.assign(stack._learned.step.log_ratio()[block])
         return self._frozen_alike(layer)
 
     def after_block(self, block: int) -> keras.layers.Layer | None:
