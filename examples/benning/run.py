@@ -1,9 +1,9 @@
 """The experiment of Benning et al. (2019) with Adam and backpropagation, and several seeds.
 
-    python examples/benning/run.py            everything (five to ten minutes on one core), and the report
+    python examples/benning/run.py            everything, and the report (ten minutes on a core)
     python examples/benning/run.py --quick    the shape of it, in a minute or two
 
-Their networks (networks.py) learn their four sets of points (data.py). They minimise by gradient
+Their networks (nets.py) learn their four sets of points (points.py). They minimise by gradient
 descent with backtracking; here all networks take the same number of steps of Adam on all points.
 The seeds of a network and its four data sets train together in one program (jax.vmap). A network
 that is finished leaves a record; called again, the run goes on with the others, and the report is
@@ -26,13 +26,14 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from data import DATA, points
-from networks import NETWORKS, build, factors, initial, onto_simplex, step_sizes
-from report import write_report
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from benning_report import write_report
+from nets import NETWORKS, build, factors, initial, onto_simplex, step_sizes
+from points import DATA, points
+from spirals_results import replacing
 
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent))
-from spirals_results import replacing
 
 FULL = {"seeds": 10, "points": 500, "steps": 3000, "rate": 0.01}
 QUICK = {"seeds": 2, "points": 100, "steps": 200, "rate": 0.01}

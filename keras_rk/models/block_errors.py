@@ -72,7 +72,7 @@ def _take_over(old: RKStack, new: RKStack) -> None:
     """The weights of all blocks, their step sizes, and moving statistics of near evaluations."""
     every = list(range(old.depth))
     fill(old, new, np.asarray, every, [0] * old.depth)
-    if old._learned.step is not None:
+    if old._learned.step is not None and new._learned.step is not None:
         new._learned.step.weight.assign(numbers(old._learned.step.weight))
     if new.statistics is None:
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from comparisons import COMPARISONS, DROPPED, ENDPOINTS, all_comparisons, endpoint, interval
+from nets import NETWORKS
 
 Records = dict[str, list[dict[str, Any]]]
 LEARNED = ("odenet", "odenet_positive", "odenet_simplex", "odenet_projected")
@@ -37,8 +38,6 @@ def load(folder: Path) -> tuple[dict[str, Any], Records]:
 
 def write_report(folder: Path) -> Path:
     """Writes the report and its pictures; returns its path."""
-    from networks import NETWORKS
-
     settings, found = load(folder)
     records = {name: found[name] for name in NETWORKS}
     (folder / "images").mkdir(exist_ok=True)
@@ -151,7 +150,6 @@ def draw_curves(records: Records, settings: dict[str, Any], path: Path) -> None:
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
-    from networks import NETWORKS
 
     sets = list(dict.fromkeys(record["data"] for record in records["net"]))
     figure, axes = plt.subplots(2, len(sets), figsize=(12, 5.5), sharex=True, sharey="col")
