@@ -7,9 +7,10 @@ import pytest
 import keras_rk
 from keras_rk import tableaux
 from keras_rk.layers import ConcatTime, RKResidual, RKStack
-from keras_rk.models.adaptive_depth import _most_within, _with_changes, chosen_changes
+from keras_rk.models.adaptive_depth import _with_changes
 from keras_rk.models.block_errors import block_errors
 from keras_rk.models.depth_changes import Change
+from keras_rk.models.depth_selection import chosen_changes, most_within
 from keras_rk.models.method_replacement import copy_with_method
 from tests.keras_helpers import batch_normalized, dense, dropped_out, normal, numpy, slow
 
@@ -205,9 +206,9 @@ def test_as_many_changes_are_made_as_the_tolerance_allows(limit, made):
 
     if made is None:
         with pytest.raises(ValueError, match=r"change of 0.1 by the first one alone"):
-            _most_within(trial, 9, limit)
+            most_within(trial, 9, limit)
         return
-    assert _most_within(trial, 9, limit) == (f"model {made}", made, made / 10)
+    assert most_within(trial, 9, limit) == (f"model {made}", made, made / 10)
 
 
 def test_the_new_model_is_compiled_and_saved_like_the_old_one(refined, tmp_path):

@@ -40,7 +40,7 @@ def block_errors(
 
     def change(tableau: Tableau) -> Any:
         def apply(config: dict[str, Any]) -> None:
-            config.update(tableau=tableau.to_dict(), order=None)
+            config.update(tableau=tableau.to_dict(), order=None, require="explicit")
             config.update(error_estimate=True, error_weight=0.0)
             config.update(trainable_tableau=False, order_penalty=None)
 
