@@ -228,6 +228,11 @@ def residual():
 REFUSED = {
     "a layer": (lambda: stack(), {}, "needs a Keras model that is built"),
     "no stack": (lambda: model_of(residual()), {}, "substeps=2"),
+    "one name for two": (
+        lambda: model_of(stack(), keras.Sequential([keras.Input((3,)), stack()])),
+        {},
+        "2 layers 'stack'",
+    ),
     "another name": (lambda: model_of(stack()), {"stacks": ["other"]}, "There are: 'stack'"),
     "after": (
         lambda: model_of(stack(after=keras.layers.BatchNormalization())),

@@ -192,6 +192,13 @@ def _check_model(model: Any) -> dict[str, RKStack]:
             "refined by `keras_rk.with_method(model, substeps=2)`. "
             f"Received: model {model.name!r} with {others or 'no Runge-Kutta layer'}."
         )
+    names = [layer.name for layer in method_layers(model)]
+    for name in found:
+        if names.count(name) > 1:
+            raise ValueError(
+                "Stacks are told apart by their names, so each needs one of its own. "
+                f"Received: {names.count(name)} layers {name!r} in model {model.name!r}."
+            )
     return found
 
 
