@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from keras_rk.analysis.checking import check
     from keras_rk.analysis.symbolic_solutions import solve_order_conditions
     from keras_rk.butcher.tableau import Tableau, TableauError
+    from keras_rk.models.adaptive_depth import refine
     from keras_rk.models.conversion import convert_residuals
     from keras_rk.models.conversion_report import ConversionReport
+    from keras_rk.models.depth_report import RefinementReport
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
@@ -40,6 +42,7 @@ __all__ = [
     "ConversionReport",
     "ExtensionReport",
     "RKMonitor",
+    "RefinementReport",
     "Tableau",
     "TableauError",
     "analyse",
@@ -54,6 +57,7 @@ __all__ = [
     "order_conditions",
     "plots",
     "recalibrate",
+    "refine",
     "rooted_trees",
     "solve_order_conditions",
     "stability",
@@ -68,6 +72,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "ConversionReport": "models.conversion_report",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
+    "RefinementReport": "models.depth_report",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
     "analyse": "analysis.analyse",
@@ -75,6 +80,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "check_extension": "proof.continuous",
     "convert_residuals": "models.conversion",
     "recalibrate": "models.recalibration",
+    "refine": "models.adaptive_depth",
     "solve_order_conditions": "analysis.symbolic_solutions",
     "unroll": "models.unrolling",
     "with_method": "models.method_replacement",
@@ -90,9 +96,11 @@ _WING = {
 _NEED_KERAS = (
     "ConversionReport",
     "RKMonitor",
+    "RefinementReport",
     "convert_residuals",
     "diagnostics",
     "recalibrate",
+    "refine",
     "unroll",
     "with_method",
 )

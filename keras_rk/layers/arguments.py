@@ -198,13 +198,13 @@ def is_real(value: Any) -> bool:
 
 
 def trainable_step(value: Any) -> bool | str:
-    """`value`, if it is True, False or "channel"."""
-    if isinstance(value, str) and value == "channel":
+    """`value`, if it is True, False, "channel" or "simplex"."""
+    if isinstance(value, str) and value in ("channel", "simplex"):
         return value
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise ValueError(
-        "`trainable_dt` must be True, False or 'channel'. "
+        "`trainable_dt` must be True, False or 'channel'; of an RKStack also 'simplex'. "
         f"Received: trainable_dt={value!r} (of type {type(value).__name__})."
     )
 

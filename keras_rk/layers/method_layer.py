@@ -41,7 +41,7 @@ from keras_rk.layers.own_times import Held, OwnTimes, own_times
 from keras_rk.layers.sharing import leaving_no_trace
 from keras_rk.loops import Loop
 from keras_rk.steps.integration import Integration
-from keras_rk.steps.learned import Learned, LearnedStep, LearnedTableau
+from keras_rk.steps.learned import Learned, LearnedTableau, learned_step
 from keras_rk.steps.method import Method
 from keras_rk.steps.order_penalty import order_penalty
 
@@ -110,7 +110,7 @@ class MethodLayer(keras.layers.Layer):
         self._prepare()
         self._learned = Learned(
             LearnedTableau(self._tableau, self._method.plan) if self.trainable_tableau else None,
-            LearnedStep(self.trainable_dt == "channel", blocks) if self.trainable_dt else None,
+            learned_step(self.trainable_dt, blocks, self._exact_dts),
         )
 
     @property

@@ -78,10 +78,22 @@ class RKStack(MethodLayer):
             none. Seeds that they name (`Dropout(0.5, seed=3)`) become different ones for each
             block in any case, derived from the seed and the block. With None, Keras draws them
             (`keras.utils.set_random_seed` makes that reproducible). A factory chooses seeds itself.
-        order, require, state, noise, t0, remat, trainable_dt, trainable_tableau, order_penalty,
-        error_estimate, error_weight, jit_compile: as in `RKResidual`. Of f(t, y) each block begins
-            where the one before has ended. A trained dt and the estimated error are one for each
-            block; a trained tableau is the same for all blocks.
+        trainable_dt: True: dt_n = dt_n0 * exp(theta_n), each block's for itself; `"channel"`: with
+            one theta for each entry of y's last axis, too; `"simplex"`: the sum S of all dt stays
+            what it is at first, whatever is learned, and each keeps its sign,
+
+                dt_n = S * softmax(theta + log(dt_0 / S))_n,    theta = 0 at first
+
+            (dt all positive, or all negative, where the sum is shared out backwards in time).
+            Benning et al. project the steps onto the simplex after each update instead, where
+            some become exactly zero. A softmax needs no say in the update, so it holds for every
+            optimizer; and a block whose step has become tiny can grow again. Such steps tend to
+            zero without reaching it: `stack.step_sizes` tells which blocks are hardly used.
+            `unstack()` makes layers with these sizes, whose sum is then free (`trainable_dt=True`).
+        order, require, state, noise, t0, remat, trainable_tableau, order_penalty, error_estimate,
+        error_weight, jit_compile: as in `RKResidual`. Of f(t, y) each block begins where the one
+            before has ended. The estimated error is one for each block; a trained tableau is the
+            same for all blocks.
         return_states: whether to return y before the first block and after each one.
         **kwargs: `name`, `dtype`, `trainable` and the other arguments of a Keras layer.
 
@@ -130,6 +142,9 @@ class RKStack(MethodLayer):
 
     Reference:
         - From ResNets to Runge-Kutta Networks
+        - M. Benning, E. Celledoni, M. J. Ehrhardt, B. Owren, C.-B. Schönlieb, Deep learning as
+          optimal control problems: models and numerical methods (2019), arXiv 1904.05657 (for
+          step sizes in a simplex)
         - E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I (for the
           notation)
     """

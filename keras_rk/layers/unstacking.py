@@ -16,6 +16,7 @@ from keras_rk.layers.options import OF_ONE_METHOD
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.stacked_layer import StackedLayer
 from keras_rk.numbers.coefficients import exact, public
+from keras_rk.steps.learned import SimplexStep
 
 
 class Unstacking:
@@ -52,6 +53,8 @@ class Unstacking:
         options = {name: getattr(stack, name) for name in OF_ONE_METHOD}
         if stack.trainable_tableau:
             options["order"] = None  # it was proved of the tableau before it was trained
+        if stack.trainable_dt == "simplex":
+            options["trainable_dt"] = True  # single layers have no sum to keep
         layer = RKResidual(
             self.f.maker.copy(),
             stack.tableau,
@@ -65,6 +68,8 @@ class Unstacking:
         self.f.set_block(block, layer.layer)
         for one, all_blocks in zip(layer.block_weights, stack.block_weights, strict=True):
             one.assign(ops.convert_to_tensor(all_blocks.value)[block])
+        if isinstance(step := stack._learned.step, SimplexStep):
+            layer.block_weights[0].assign(step.log_ratio()[block])
         return self._frozen_alike(layer)
 
     def after_block(self, block: int) -> keras.layers.Layer | None:

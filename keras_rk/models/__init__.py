@@ -1,4 +1,4 @@
-"""Whole models: another method, statistics estimated anew, what `fit` logs.
+"""Whole models: another method or depth, statistics estimated anew, what `fit` logs.
 
 Imports `layers` and what is below it.
 """

@@ -1,11 +1,13 @@
 """Step sizes and coefficients that are trained with the weights of the network.
 
-dt = dt_0 * exp(theta), theta = 0 at first, so that dt keeps its sign;
+dt = dt_0 * exp(theta), theta = 0 at first, so that dt keeps its sign; or a fixed sum of all dt,
+shared out over the blocks by a softmax;
 the non-zero a_ij, and all non-zero b_i but the last, which is one minus their sum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -147,9 +149,63 @@ class LearnedStep:
             name="log_dt_ratio",
         )
 
+    def log_ratio(self) -> Any:
+        """theta."""
+        return ops.convert_to_tensor(self.weight)
+
     def ratio(self) -> Any:
         """exp(theta)."""
-        return ops.exp(ops.convert_to_tensor(self.weight))
+        return ops.exp(self.log_ratio())
+
+
+class SimplexStep(LearnedStep):
+    """dt / dt_0 for the blocks of a stack whose step sizes keep their sum S.
+
+        dt_n = S * softmax(theta + log(dt_0 / S))_n,    dt_0 the initial sizes, S their sum
+
+    so that dt_n / dt_n0 = exp(theta_n) / sum_m (dt_m0 / S) exp(theta_m).
+
+    Args:
+        blocks: how many blocks there are.
+        dts: their initial sizes, exactly; one where all are equal.
+    """
+
+    def __init__(self, blocks: int, dts: Sequence[Any]) -> None:
+        super().__init__(False, blocks)
+        sizes = np.broadcast_to([float(dt) for dt in dts], (blocks,))
+        if not (np.all(sizes > 0) or np.all(sizes < 0)):
+            raise ValueError(
+                "`trainable_dt='simplex'` shares out the sum of all step sizes, so each has its "
+                "sign: all of `dt` must be positive, or all negative (backwards in time). "
+                f"Received: dt={sizes.tolist()}."
+            )
+        self._log_shares = np.log(np.abs(sizes) / np.sum(np.abs(sizes)))
+
+    def log_ratio(self) -> Any:
+        """theta - log(sum_m (dt_m0 / S) exp(theta_m)), which a shift of theta leaves as it is."""
+        theta = ops.convert_to_tensor(self.weight)
+        theta = theta - ops.stop_gradient(ops.max(theta))  # so that large ones are not rounded off
+        dtype = keras.backend.standardize_dtype(theta.dtype)
+        return theta - ops.logsumexp(theta + ops.convert_to_tensor(self._log_shares, dtype=dtype))
+
+
+def learned_step(kind: bool | str, blocks: int | None, dts: Sequence[Any]) -> LearnedStep | None:
+    """The step sizes that `trainable_dt` asks for; None where it is False.
+
+    Args:
+        kind: `trainable_dt`.
+        blocks: how many blocks there are; None for a single layer.
+        dts: the exact initial step sizes, one for all blocks or one for each.
+    """
+    if kind != "simplex":
+        return LearnedStep(kind == "channel", blocks) if kind else None
+    if blocks is None:
+        raise ValueError(
+            "`trainable_dt='simplex'` shares out a fixed sum of step sizes over the blocks of an "
+            "RKStack; a single block has nothing to share: `trainable_dt=True` learns its dt. "
+            "Received: trainable_dt='simplex' for a layer that is no RKStack."
+        )
+    return SimplexStep(blocks, dts)
 
 
 class Learned(NamedTuple):

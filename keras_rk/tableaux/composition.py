@@ -167,6 +167,27 @@ def richardson(tableau: Any, order: Any = None) -> Tableau:
     )._with_floats(tableau.has_floats)
 
 
+def with_two_halves(tableau: Tableau) -> Tableau:
+    """A method with the embedded weights of two of its steps of half the size.
+
+    Its step is that of the method, y_1, and dt * sum_i (b_i - b_hat_i) k_i is y_1 - y_2, with y_2
+    after two steps of dt/2 from the same start: step doubling, which needs no pair. It claims no
+    orders, since those of any method are known to its caller.
+    """
+    stages, half = _Stages(), Fraction(1, 2)
+    whole, _ = stages.take(tableau, Fraction(1), Value({}), Fraction(0))
+    middle, _ = stages.take(tableau, half, Value({}), Fraction(0))
+    halves, _ = stages.take(tableau, half, middle, half)
+    return stages.tableau(
+        whole,
+        halves,
+        claimed_order=None,
+        claimed_embedded_order=None,
+        name=_called("two halves", tableau),
+        source=None,
+    )._with_floats(tableau.has_floats)
+
+
 class _Stages:
     """The stages of several steps, one after another or side by side; equal ones once."""
 

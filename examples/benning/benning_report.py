@@ -1,0 +1,190 @@
+"""REPORT.md and its pictures, from the records of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from comparisons import COMPARISONS, DROPPED, ENDPOINTS, all_comparisons, endpoint, interval
+from nets import NETWORKS
+
+Records = dict[str, list[dict[str, Any]]]
+LEARNED = ("odenet", "odenet_positive", "odenet_simplex", "odenet_projected")
+INTRODUCTION = """# Benning et al. (2019) with Adam and backpropagation
+
+*Deep learning as optimal control problems: models and numerical methods* (arXiv 1904.05657) trains
+small residual networks on four sets of points in the plane, with step sizes that are fixed
+(ResNet), learned (ODENet), or learned in a simplex (ODENet+Simplex), and with Runge-Kutta methods
+of order 1 to 4. Their optimizer is gradient descent with backtracking, and their figures show one
+seed. Here: Adam, {seeds} seeds, {points} points for training and as many for the test in each set,
+{steps} steps of Adam (rate {rate}) on all points. Data, networks, initial weights and objective
+follow the authors' scripts; of the paper's text only abstract and introduction were at hand, so
+what it compares is put as questions here, and answered from these runs alone.
+
+Written by `python examples/benning/run.py` from `records/`; endpoints and comparisons were fixed in
+`comparisons.py` before a seed was run. Intervals are 95 % (Student's t over seeds). The networks of
+each study begin with the same weights, so differences are paired.
+"""
+
+
+def load(folder: Path) -> tuple[dict[str, Any], Records]:
+    """The settings, and the records of each network."""
+    files = sorted((folder / "records").glob("*.json"))
+    found = {file.stem: json.loads(file.read_text()) for file in files}
+    return next(iter(found.values()))["settings"], {k: v["records"] for k, v in found.items()}
+
+
+def write_report(folder: Path) -> Path:
+    """Writes the report and its pictures; returns its path."""
+    settings, found = load(folder)
+    records = {name: found[name] for name in NETWORKS}
+    (folder / "images").mkdir(exist_ok=True)
+    draw_curves(records, settings, folder / "images" / "curves.png")
+    draw_steps(records, folder / "images" / "steps.png")
+    sections = [
+        INTRODUCTION.format(**settings),
+        answers(records),
+        accuracies(records),
+        steps_section(records),
+        limits(),
+    ]
+    path = folder / "REPORT.md"
+    path.write_text("\n".join(sections))
+    return path
+
+
+def table(heading: list[str], rows: list[list[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def answers(records: Records) -> str:
+    """A row for each comparison."""
+    found = all_comparisons(records)
+    rows = []
+    for n, (question, one, other) in enumerate(COMPARISONS):
+        row = [question, f"{one} - {other}"]
+        for k in range(len(ENDPOINTS)):
+            result = found[k * len(COMPARISONS) + n]
+            mark = "**" if result.significant else ""
+            row.append(f"{mark}{result.difference}{mark} (p {result.corrected:.2g})")
+        rows.append(row)
+    heading = ["question", "difference", *ENDPOINTS]
+    text = (
+        "## Answers\n\nMean over the four sets of points; bold where p, after Holm's correction "
+        f"over all {len(found)} tests, is below 0.05. A smaller objective is better.\n\n"
+    )
+    return text + table(heading, rows) + "\n" + in_words(found)
+
+
+def in_words(found: list[Any]) -> str:
+    """Each answer as a sentence."""
+    lines = []
+    for n, (question, one, other) in enumerate(COMPARISONS):
+        said = []
+        for k, name in enumerate(ENDPOINTS):
+            result = found[k * len(COMPARISONS) + n]
+            if not result.significant:
+                said.append(f"no difference in {name} shows")
+                continue
+            better = (result.difference.mean > 0) == (k == 0)
+            said.append(f"{one if better else other} is better in {name}")
+        lines.append(f"* {question.capitalize()} ({one}, {other}): {'; '.join(said)}.")
+    return "\n".join(lines) + "\n"
+
+
+def accuracies(records: Records) -> str:
+    """The accuracy on test points of each network on each set."""
+    sets = list(dict.fromkeys(record["data"] for record in records["net"]))
+    rows = []
+    for name, all_of_it in records.items():
+        cells = [
+            str(interval([endpoint(ENDPOINTS[0], r) for r in all_of_it if r["data"] == data]))
+            for data in sets
+        ]
+        rows.append([name, *cells])
+    return (
+        "## Accuracy on test points\n\n"
+        + table(["network", *sets], rows)
+        + ("\n![Objective over the steps of Adam](images/curves.png)\n")
+    )
+
+
+def steps_section(records: Records) -> str:
+    """What became of the step sizes."""
+    rows = []
+    for name in LEARNED:
+        steps = [np.array(record["step_sizes"]) for record in records[name]]
+        share = [float(np.mean(np.abs(h) < DROPPED / len(h))) for h in steps]
+        rows.append(
+            [
+                name,
+                str(interval([float(np.mean(h < 0)) for h in steps])),
+                str(interval(share)),
+                str(interval([float(np.sum(h)) for h in steps])),
+                str(interval([float(np.max(np.abs(h)) * len(h)) for h in steps])),
+            ]
+        )
+    heading = ["network", "negative", "below 1 % of the first size", "sum", "largest x depth"]
+    return (
+        "## The learned steps\n\nShares of the 20 blocks; means over seeds and sets of points (all "
+        "steps begin at 1/20, so their sum at 1).\n\n"
+        + table(heading, rows)
+        + "\n![Learned step sizes of the first seed](images/steps.png)\n"
+    )
+
+
+def limits() -> str:
+    return (
+        "## What this does not say\n\nOne rate of Adam serves all networks, and a factor, its "
+        "logarithm and a softmax learn at different speeds at the same rate. After that many steps "
+        "most networks still improve. The points are few and of two dimensions, as in the paper.\n"
+    )
+
+
+def draw_curves(records: Records, settings: dict[str, Any], path: Path) -> None:
+    """The objective on training points over the steps, the geometric mean of all seeds."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    sets = list(dict.fromkeys(record["data"] for record in records["net"]))
+    figure, axes = plt.subplots(2, len(sets), figsize=(12, 5.5), sharex=True, sharey="col")
+    for name, all_of_it in records.items():
+        for n, data in enumerate(sets):
+            curves = np.array([r["curve"] for r in all_of_it if r["data"] == data])
+            mean = np.exp(np.mean(np.log(np.maximum(curves, 1e-12)), axis=0))
+            x = np.arange(len(mean)) * settings["steps"] / len(mean)
+            axes[NETWORKS[name].study - 1, n].semilogy(x, mean, label=name, linewidth=1.2)
+    for n, data in enumerate(sets):
+        axes[0, n].set_title(data)
+        axes[1, n].set_xlabel("steps of Adam")
+    for row in axes:
+        row[0].set_ylabel("objective")
+        row[0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def draw_steps(records: Records, path: Path) -> None:
+    """The step sizes of the first seed."""
+    import matplotlib.pyplot as plt
+
+    sets = list(dict.fromkeys(record["data"] for record in records["net"]))
+    figure, axes = plt.subplots(1, len(sets), figsize=(12, 2.8), sharey=True)
+    for data, ax in zip(sets, axes, strict=True):
+        for name in LEARNED:
+            first = next(r for r in records[name] if r["data"] == data and r["seed"] == 0)
+            ax.plot(first["step_sizes"], marker=".", linewidth=1, label=name)
+        ax.axhline(1 / 20, color="gray", linewidth=0.8)
+        ax.set_title(data)
+        ax.set_xlabel("block")
+    axes[0].set_ylabel("step size")
+    axes[0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)

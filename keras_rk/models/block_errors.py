@@ -1,0 +1,101 @@
+"""The local error of each block of a stack, along the way that the network itself takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rk import loops
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.layers import RKStack
+from keras_rk.models.inner_layers import numbers
+from keras_rk.models.stack_copies import fill, stacks_of, with_stacks
+from keras_rk.models.summing_pass import SummingPass
+from keras_rk.tableaux.composition import with_two_halves
+
+
+def estimating_pair(stack: RKStack) -> tuple[Tableau, str]:
+    """The method of a stack with embedded weights, and how they estimate the error.
+
+    Those of its own tableau; where it has none, or is trained, those of two half-steps.
+    """
+    if stack.tableau.b_hat is not None and not stack.trainable_tableau:
+        return stack.tableau, "embedded pair"
+    return with_two_halves(stack.tableau), "two half-steps"
+
+
+def block_errors(
+    model: keras.Model, stacks: Sequence[str], data: Any, batch_size: int | None, verbose: Any
+) -> dict[str, np.ndarray]:
+    """For each named stack, the root mean square over data of dt * sum_i (b_i - b_hat_i) k_i.
+
+    Of several steps in a block it is that of the mean over the steps.
+    """
+    given = stacks_of(model)
+    pairs = {name: estimating_pair(given[name])[0] for name in stacks}
+
+    def change(tableau: Tableau) -> Any:
+        def apply(config: dict[str, Any]) -> None:
+            config.update(tableau=tableau.to_dict(), order=None, require="explicit")
+            config.update(error_estimate=True, error_weight=0.0)
+            config.update(trainable_tableau=False, order_penalty=None)
+
+        return apply
+
+    copy = with_stacks(model, {name: change(pair) for name, pair in pairs.items()})
+    measured = stacks_of(copy)
+    for name in stacks:
+        _take_over(given[name], measured[name])
+    run = _Pass(copy, [measured[name] for name in stacks])
+    run.predict(data, batch_size=batch_size, verbose=verbose)
+    return dict(zip(stacks, map(np.sqrt, run.means()), strict=True))
+
+
+class _Pass(SummingPass):
+    """Calls a model in inference mode and adds up the squares of its estimated errors."""
+
+    def __init__(self, model: keras.Model, stacks: Sequence[RKStack]) -> None:
+        super().__init__(model, [stack._error for stack in stacks], "A local error")
+
+    def call(self, inputs: Any) -> Any:
+        self.inner(inputs, training=False)
+        samples = ops.cast(ops.shape(keras.tree.flatten(inputs)[0])[0], "float32")
+        errors = [loops.value(variable, written=True) for variable in self._variables()]
+        return self.add([ops.square(ops.cast(error, "float32")) for error in errors], samples)
+
+
+def _take_over(old: RKStack, new: RKStack) -> None:
+    """The weights of all blocks, their step sizes, and moving statistics of near evaluations."""
+    every = list(range(old.depth))
+    fill(old, new, np.asarray, every, [0] * old.depth)
+    if old._learned.step is not None and new._learned.step is not None:
+        new._learned.step.weight.assign(numbers(old._learned.step.weight))
+    if new.statistics is None:
+        return
+    nearest = _nearest(old, new)
+    first = [old._layer.variables[place] for place in new._multiplied]
+    others = [None] * len(first) if old.statistics is None else old.statistics.weights
+    for weight, one, rest in zip(new.statistics.weights, first, others, strict=True):
+        values = numbers(one)[:, None]
+        if rest is not None:
+            values = np.concatenate([values, numbers(rest)], axis=1)
+        weight.assign(values[:, nearest[1:]])
+
+
+def _nearest(old: RKStack, new: RKStack) -> list[int]:
+    """For each evaluation in a block, the same one or, at other times, the nearest."""
+    if old.statistics is None:
+        return [0] * new.evaluations
+    before, after = old._method.plan.stages, new._method.plan.stages
+    nodes, times = ([float(c) for c in s.tableau.exact_c] for s in (old, new))
+
+    def of(stage: int) -> int:
+        if stage in before:
+            return before.index(stage)
+        return min(range(len(before)), key=lambda n: abs(nodes[before[n]] - times[stage]))
+
+    return [step * len(before) + of(stage) for step in range(old.steps) for stage in after]
