@@ -14,7 +14,8 @@ from keras_rk.diagnostics.arguments import (
     several_methods,
 )
 from keras_rk.diagnostics.consistency_report import ConsistencyReport, Run
-from keras_rk.diagnostics.runs import Runs, relative_distance
+from keras_rk.diagnostics.distances import relative_distance
+from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.scores import score
 from keras_rk.layers.arguments import loss_weight
 
@@ -127,6 +128,7 @@ def ode_consistency(
         batch_size=batch_size,
         count=1 + len(chosen) * len(counts),
         verbose=verbose,
+        most=counts[-1],
     )
     compare = score(targets, runs.trained, metric)
     trained = runs()
