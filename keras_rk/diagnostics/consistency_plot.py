@@ -10,8 +10,8 @@ from keras_rk.diagnostics.plots import legend_above, positive, titled
 
 LEAST = 0.2  # how much of an axis of accuracies is shown at least, so that a sample is no cliff
 ROOM = 0.05  # beyond the points, as a share of what is shown
-BLACK = {"color": "black", "linestyle": "--", "linewidth": 1}
-GRAY = {"color": "gray", "linewidth": 1, "linestyle": ":"}
+BLACK = {"color": "black", "linestyle": "--", "linewidth": 1, "zorder": 1}
+GRAY = {"color": "gray", "linewidth": 1, "linestyle": ":", "zorder": 1}
 
 
 class ConsistencyPlot:

@@ -101,9 +101,13 @@ class RefinedModel(WatchedModel):
         interpolated = weights == "interpolated"
         counted = [count_steps(one, most, interpolated) for one in method_layers(self.inner)]
         self._counted = lambda: counted
-        self._loaded = lambda: model  # whose weights these are
+        self._loaded: Any = lambda: model  # whose weights these are
         self._drops_coefficients = tableau is not None
         self.most = most
+
+    def forget(self) -> None:
+        """Reads weights again before the next run, also of the same model."""
+        self._loaded = lambda: None
 
     def refine(self, model: keras.Model, count: int) -> None:
         """Takes so many substeps from now on, with moving statistics as the model has them."""

@@ -87,6 +87,12 @@ class Runs:
         """Begins a new bar, for so many further runs."""
         self._progress = progress_bar(count, self._verbose)
 
+    def reload(self) -> None:
+        """Reads the model's weights again, which may have changed."""
+        self.trained = self._model.predict(self._data, batch_size=self._batch_size, verbose=0)
+        for one in self._copies.values():
+            one.model.forget()
+
     def coarser(self, factor: int) -> Outcome | None:
         """What steps so many times as large put out; None where steps do not divide by it."""
         model = coarsened(self._model, factor)
