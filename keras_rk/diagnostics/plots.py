@@ -51,3 +51,17 @@ def blocks(axes: Any) -> None:
     """An axis with whole numbers."""
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("block")
+
+
+def legend_above(axes: Any) -> None:
+    """A legend between the title and the axes, where it covers nothing."""
+    entries = len(axes.get_legend_handles_labels()[0])
+    if entries:
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+        axes.legend(ncols=min(entries, 3), frameon=False, fontsize=8, **place)
+
+
+def titled(axes: Any, text: str) -> None:
+    """A title above the legend."""
+    entries = len(axes.get_legend_handles_labels()[0])
+    axes.set_title(text, fontsize=10, pad=8 + 13 * -(-entries // 3))

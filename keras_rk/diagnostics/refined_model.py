@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.counted_steps import count_steps, is_float
-from keras_rk.field.statistics import nearest_evaluations
+from keras_rk.field.statistics import EvaluationStatistics, nearest_evaluations
 from keras_rk.layers import RKStack
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.models.compilation import run_alike
@@ -60,7 +60,7 @@ class WatchedModel(keras.Model):
 
 
 @contextmanager
-def _watching(layer: MethodLayer, states: dict[int, Any], every: int) -> Iterator[None]:
+def _watching(layer: Any, states: dict[int, Any], every: int) -> Iterator[None]:
     """Keeps the states that a layer passes in its first call, with an axis for them after samples.
 
     Those after steps of a layer, or after blocks of a stack; not the one at the start.
@@ -101,9 +101,13 @@ class RefinedModel(WatchedModel):
         interpolated = weights == "interpolated"
         counted = [count_steps(one, most, interpolated) for one in method_layers(self.inner)]
         self._counted = lambda: counted
-        self._loaded = lambda: model  # whose weights these are
+        self._loaded: Any = lambda: model  # whose weights these are
         self._drops_coefficients = tableau is not None
         self.most = most
+
+    def forget(self) -> None:
+        """Reads weights again before the next run, also of the same model."""
+        self._loaded = lambda: None
 
     def refine(self, model: keras.Model, count: int) -> None:
         """Takes so many substeps from now on, with moving statistics as the model has them."""
@@ -115,7 +119,7 @@ class RefinedModel(WatchedModel):
             self._loaded = lambda: model
         for one, other in zip(method_layers(model), method_layers(self.inner), strict=True):
             if other.statistics is not None:
-                _spread(one, other, count, self.most)
+                _spread(one, other, other.statistics, count / self.most)
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         for counted in self._counted():
@@ -127,11 +131,18 @@ class RefinedModel(WatchedModel):
                 counted.count = self.most
 
 
-def _spread(one: MethodLayer, other: MethodLayer, count: int, most: int) -> None:
-    """Gives each evaluation the moving statistics of the nearest one of a layer less refined."""
-    steps, stages = other.statistics._sizes
+def _spread(
+    one: MethodLayer, other: MethodLayer, statistics: EvaluationStatistics, share: float
+) -> None:
+    """Gives each evaluation the moving statistics of the nearest one of a layer less refined.
+
+    Args:
+        statistics: those of the refined layer.
+        share: what part of its evaluations counts.
+    """
+    steps, stages = statistics._sizes
     old = (1, 1) if one.statistics is None else one.statistics._sizes
-    used = nearest_evaluations((steps // most * count, stages), old)
+    used = nearest_evaluations((round(steps * share), stages), old)
     places = np.concatenate([used, np.full(steps * stages - len(used), used[-1])])
     axis = int(isinstance(other, RKStack))
     variables = one._layer.variables if isinstance(one, RKStack) else list(one.layer.variables)
@@ -140,7 +151,7 @@ def _spread(one: MethodLayer, other: MethodLayer, count: int, most: int) -> None
         if one.statistics is not None:
             further = numbers(one.statistics.weights[one._multiplied.index(place)])
             values = np.concatenate([values, further], axis)
-        other.statistics.weights[n].assign(np.take(values, places[1:], axis))
+        statistics.weights[n].assign(np.take(values, places[1:], axis))
 
 
 def states_of(parts: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import keras
@@ -13,7 +14,7 @@ from keras_rk.diagnostics.arguments import WEIGHTS, check_repeatable, outermost_
 from keras_rk.diagnostics.distances import is_finite as is_finite
 from keras_rk.diagnostics.distances import relative_distance as relative_distance
 from keras_rk.diagnostics.refined_model import RefinedModel, WatchedModel, can_share, states_of
-from keras_rk.diagnostics.refinement import check_interpolable, refined
+from keras_rk.diagnostics.refinement import check_interpolable, coarsened, refined
 from keras_rk.layers.arguments import one_of, truth
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.inner_layers import method_layers
@@ -79,7 +80,33 @@ class Runs:
         self._most = max(2, most or 2)
         self._copies: dict[Any, _Copy] = {}
         self.trained = model.predict(data, batch_size=self._batch_size, verbose=0)
-        self._progress = progress_bar(count, verbose)
+        self._verbose = verbose
+        self.expect(count)
+
+    def expect(self, count: int) -> None:
+        """Begins a new bar, for so many further runs."""
+        self._progress = progress_bar(count, self._verbose)
+
+    def reload(self) -> None:
+        """Reads the model's weights again, which may have changed."""
+        self.trained = self._model.predict(self._data, batch_size=self._batch_size, verbose=0)
+        for one in self._copies.values():
+            one.model.forget()
+
+    def coarser(self, factor: int) -> Outcome | None:
+        """What steps so many times as large put out; None where steps do not divide by it."""
+        model = coarsened(self._model, factor)
+        if model is None:
+            return None
+        watched = _Copy(WatchedModel(model), self.recalibrates)
+        return Outcome(*watched.put_out(self._data, self._batch_size))
+
+    def with_weights(self, weights: str) -> Runs:
+        """Runs of the same network with other weights between its blocks."""
+        other = copy(self)
+        other.weights, other._copies = weights, {}
+        other._shares = can_share(self._model, weights, self.recalibrates)
+        return other
 
     def __call__(self, tableau: Any = None, substeps: int = 1) -> Any:
         """What the network puts out with another method, and with smaller steps.
@@ -115,13 +142,13 @@ class Runs:
             every = {
                 layer.name: 1 if self._keeps_blocks(layer) else substeps for layer in self.layers
             }
-            copy = WatchedModel(refined(model, tableau, substeps, self.weights), every)
-            return _Copy(copy, self.recalibrates).put_out(self._data, self._batch_size)
+            new = WatchedModel(refined(model, tableau, substeps, self.weights), every)
+            return _Copy(new, self.recalibrates).put_out(self._data, self._batch_size)
         known = self._copies.get(tableau)
         if known is None or known.model.most < substeps:
             self._most = max(self._most, substeps)
-            new = RefinedModel(self._model, tableau, self._most, self.weights)
-            known = self._copies[tableau] = _Copy(new, self.recalibrates)
+            shared = RefinedModel(self._model, tableau, self._most, self.weights)
+            known = self._copies[tableau] = _Copy(shared, self.recalibrates)
         known.model.refine(model, substeps)
         return known.put_out(self._data, self._batch_size)
 
