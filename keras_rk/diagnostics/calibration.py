@@ -32,6 +32,7 @@ class Calibration:
 
     Attributes:
         is_needed: whether there is anything to estimate.
+        fits_untrained: whether an untrained network like the model can have statistics that fit it.
         statistics: where statistics come from, for a report; None if the model has none.
     """
 
@@ -44,7 +45,8 @@ class Calibration:
     ) -> None:
         wanted = None if recalibrate is None else truth("recalibrate", recalibrate)
         self._find = moving_statistics if wanted else statistics_in_fields
-        self._points, self._batch_size = points, batch_size
+        self._given = points, batch_size
+        self.fits_untrained = points is not None or not moving_statistics(model)
         self.is_needed = wanted is not False and bool(self._find(model))
         self.statistics = self._source(model)
         if self.is_needed and points is None:
@@ -57,15 +59,21 @@ class Calibration:
             )
         check_repeatable(points)
 
-    def of(self, model: keras.Model) -> Recalibration | None:
-        """What estimates the statistics of a copy, with `run`; None where nothing is estimated."""
-        return Recalibration(model, self._find(model)) if self.is_needed else None
+    def estimated(self, model: keras.Model, untrained: bool = False) -> list[keras.Variable]:
+        """The variables of a copy that are estimated; all where it was not trained."""
+        points, _ = self._given
+        if untrained:
+            return [] if points is None else moving_statistics(model)
+        return self._find(model) if self.is_needed else []
 
-    def apply(self, model: keras.Model) -> None:
-        """Estimates the statistics of a copy."""
-        recalibration = self.of(model)
-        if recalibration is not None:
-            recalibration.run(self._points, batch_size=self._batch_size)
+    def of(self, model: keras.Model) -> CopyCalibration:
+        """What estimates the statistics of a copy."""
+        return CopyCalibration(self, model)
+
+    def run(self, recalibration: Recalibration) -> None:
+        """Estimates, from the points."""
+        points, batch_size = self._given
+        recalibration.run(points, batch_size=batch_size)
 
     def _source(self, model: keras.Model) -> str | None:
         if not moving_statistics(model):
@@ -75,12 +83,33 @@ class Calibration:
         return NEAREST if statistics_in_fields(model) else KEPT
 
 
-def statistics_line(statistics: str | None, shift: float | None) -> str | None:
+class CopyCalibration:
+    """The statistics of a copy of the model, estimated again and again as its weights change."""
+
+    def __init__(self, calibration: Calibration, model: keras.Model) -> None:
+        self._calibration, self._model = calibration, model
+        self._made: dict[bool, Recalibration] = {}
+
+    def run(self, untrained: bool = False) -> None:
+        """Estimates what has to be.
+
+        Args:
+            untrained: whether the weights of the copy are initial ones, which no statistics fit.
+        """
+        if untrained not in self._made:
+            statistics = self._calibration.estimated(self._model, untrained)
+            if not statistics:
+                return
+            self._made[untrained] = Recalibration(self._model, statistics)
+        self._calibration.run(self._made[untrained])
+
+
+def statistics_line(statistics: str, shift: float | None) -> str:
     """What a report says of statistics, with how far it moved the trained network's outputs.
 
     >>> statistics_line("estimated anew", 0.19)
     'estimated anew, which alone moved the outputs by 0.19'
     """
-    if statistics is None or shift is None:
+    if shift is None:
         return statistics
     return f"{statistics}, which alone moved the outputs by {shown(shift)}"

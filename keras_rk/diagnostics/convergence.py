@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
+from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.plots import positive, powers_of_two
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs, relative_distance
@@ -42,6 +43,9 @@ class OrderReport(Report):
         reference: the method that the limit was computed with.
         weights: what became of weights between blocks, "piecewise_constant" or "interpolated";
             interpolated ones show order 2 at most.
+        statistics: where moving statistics come from; None if there are none.
+        recalibration_shift: how far recalibration alone moved the outputs of the trained network;
+            None if there was none.
     """
 
     method: str
@@ -53,6 +57,8 @@ class OrderReport(Report):
     fit: float | None
     reference: str
     weights: str
+    statistics: str | None = None
+    recalibration_shift: float | None = None
 
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
@@ -63,10 +69,16 @@ class OrderReport(Report):
                 f"  method  {self.method}{of_method}",
                 f"  limit   {self.reference}, known to {shown(self.floor)}",
                 f"  weights {self.weights.replace('_', ' ')} in depth",
+                *self._statistics(),
                 "",
                 table(["substeps", "to limit", "order"], list(rows)),
             ]
         )
+
+    def _statistics(self) -> list[str]:
+        if self.statistics is None:
+            return []
+        return [f"  statistics {statistics_line(self.statistics, self.recalibration_shift)}"]
 
     def _draw(self, axes: Any) -> None:
         xs, ys = positive(self.substeps, self.distances)
@@ -89,7 +101,8 @@ def observed_order(
     substeps: Sequence[int] = (1, 2, 4, 8, 16),
     reference: Any = "rk8",
     weights: str = "piecewise_constant",
-    recalibrate: bool = True,
+    recalibrate: bool | None = None,
+    calibration: Any = None,
     batch_size: int | None = None,
     verbose: Any = "auto",
 ) -> OrderReport:
@@ -122,7 +135,8 @@ def observed_order(
         substeps: increasing numbers of substeps.
         reference: the method for the limit, with four times the largest number of substeps.
         weights: `"piecewise_constant"` or `"interpolated"`, as in `ode_consistency`.
-        recalibrate: whether to estimate moving statistics anew, where there are any.
+        recalibrate, calibration: which moving statistics are estimated anew, and from which
+            training points, as in `ode_consistency`.
         batch_size: for arrays, as in `model.predict`.
         verbose: 0 for no progress; otherwise a bar.
 
@@ -140,6 +154,7 @@ def observed_order(
         data,
         weights=weights,
         recalibrate=recalibrate,
+        calibration=calibration,
         batch_size=batch_size,
         count=len(counts) + 2,
         verbose=verbose,
@@ -161,6 +176,10 @@ def observed_order(
         fit=_slope(counts, distances, floor),
         reference=f"{limit_method.name}, {4 * counts[-1]} substeps",
         weights=runs.weights,
+        statistics=runs.calibration.statistics,
+        recalibration_shift=(
+            relative_distance(runs(), runs.trained) if runs.recalibrates else None
+        ),
     )
 
 

@@ -87,6 +87,7 @@ class CriticalStep(keras.callbacks.Callback):
         reference: the method of the reference, with the largest number of substeps.
         metric: as in `ode_consistency`.
         weights: `"piecewise_constant"` or `"interpolated"`, as there.
+        calibration: training points, where there are moving statistics in f, as there.
         every: how many epochs there are from one check to the next. The first one takes as long as
             two predictions do to be compiled.
         stop: whether to stop training once the steps of the network are too coarse.
@@ -116,6 +117,7 @@ class CriticalStep(keras.callbacks.Callback):
         weights: str = "piecewise_constant",
         every: int = 1,
         stop: bool = False,
+        calibration: Any = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class CriticalStep(keras.callbacks.Callback):
         self._reference = method(reference)
         self._every = positive_integer("every", every)
         self._stop = truth("stop", stop)
-        self._given = data, targets, metric, weights, batch_size
+        self._given = data, targets, metric, weights, calibration, batch_size
         self._runs: Runs | None = None
         self.checks: list[Check] = []
 
@@ -158,13 +160,13 @@ class CriticalStep(keras.callbacks.Callback):
 
     def _check(self, epoch: int) -> Check:
         model = self.model  # on JAX, asking for it brings its variables up to date
-        data, targets, metric, weights, batch_size = self._given
+        data, targets, metric, weights, calibration, batch_size = self._given
         if self._runs is None:
             self._runs = Runs(
                 model,
                 data,
                 weights=weights,
-                recalibrate=True,
+                calibration=calibration,
                 batch_size=batch_size,
                 count=1,
                 verbose=0,
