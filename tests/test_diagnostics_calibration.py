@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from keras_rk import recalibrate
+from keras_rk.diagnostics import observed_order, ode_consistency
 from keras_rk.diagnostics.calibration import ESTIMATED, KEPT, NEAREST, Calibration
+from keras_rk.diagnostics.distances import relative_distance
 from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import sequential
 from tests.keras_helpers import dense, normal, numpy
@@ -82,3 +84,28 @@ def test_refusals(arguments, match):
 def test_none_are_needed_where_none_are_estimated():
     assert not Calibration(after()).is_needed
     assert Calibration(inside(), False).estimated(inside()) == []
+
+
+def test_what_is_called_once_for_each_block_stays_as_trained():
+    model = after()
+    model(POINTS, training=True)
+    report = ode_consistency(
+        model, JUDGED, methods=["rk4"], substeps=(1, 2), coarsening=(), verbose=0
+    )
+    assert (report.statistics, report.recalibration_shift) == (KEPT, None)
+    assert report.runs[0].to_trained == 0
+    assert report.control == ()  # whose statistics would fit nothing
+    assert "statistics         as trained\n" in str(report)
+
+
+def test_the_shift_of_recalibration_alone_is_printed():
+    model = inside()
+    model(3 * POINTS, training=True)
+    report = observed_order(
+        model, JUDGED, substeps=(1, 2), reference="heun2", calibration=POINTS, verbose=0
+    )
+    before = model.predict(JUDGED, verbose=0)
+    Calibration(model, None, POINTS).of(model).run()
+    shift = relative_distance(model.predict(JUDGED, verbose=0), before)
+    assert report.recalibration_shift == pytest.approx(shift, rel=1e-4)
+    assert f"statistics {ESTIMATED}, which alone moved the outputs by {shift:.3g}" in str(report)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method
+from keras_rk.diagnostics.calibration import Calibration
 from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.scores import score
 from keras_rk.layers.arguments import loss_weight, positive_integer, truth
@@ -147,6 +148,7 @@ class CriticalStep(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._runs = None
         self.checks = []
+        Calibration(self.model, points=self._given[-2])  # rather now than after an epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         check = Check(epoch, math.nan, math.nan, None, math.nan)

@@ -75,7 +75,8 @@ class Runs:
             check_interpolable(model)
         self._model, self._data = model, data
         self._batch_size = rows_of_a_batch(data, self.layers) if batch_size is None else batch_size
-        self.calibration = Calibration(model, recalibrate, calibration, self._batch_size)
+        rows = rows_of_a_batch(calibration, self.layers) if batch_size is None else batch_size
+        self.calibration = Calibration(model, recalibrate, calibration, rows)
         self.recalibrates = self.calibration.is_needed
         self._shares = can_share(model, self.weights, self.calibration.estimated(model))
         self._most = max(2, most or 2)
