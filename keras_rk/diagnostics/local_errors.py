@@ -13,7 +13,7 @@ from keras import ops
 from keras_rk import loops
 from keras_rk.diagnostics.arguments import outermost_layers
 from keras_rk.diagnostics.copies import made_again
-from keras_rk.diagnostics.plots import blocks
+from keras_rk.diagnostics.plots import block_axis, legend_above
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, table
 from keras_rk.layers.method_layer import MethodLayer
@@ -67,7 +67,7 @@ class LocalErrorReport(Report):
             axes.plot(*zip(*errors, strict=True), marker="o", linestyle="-", label=name)
         if np.all(self.errors > 0):
             axes.set_yscale("log")
-        blocks(axes)
+        block_axis(axes, [label(block) for block in self.blocks])
         axes.set_ylabel("local error")
         axes.legend()
 
