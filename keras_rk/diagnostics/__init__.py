@@ -14,8 +14,7 @@ from keras_rk.diagnostics.consistency import ode_consistency
 from keras_rk.diagnostics.consistency_report import ConsistencyReport, Run
 from keras_rk.diagnostics.convergence import OrderReport, observed_order
 from keras_rk.diagnostics.local_errors import BlockError, LocalErrorReport, local_error
-from keras_rk.diagnostics.steepness import lipschitz
-from keras_rk.diagnostics.steepness_report import LipschitzReport, Steepness
+from keras_rk.diagnostics.steepness import LipschitzReport, Steepness, lipschitz
 
 __all__ = [
     "BlockError",
