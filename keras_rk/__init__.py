@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
+    from keras_rk.models.statistics_callback import Recalibrate
     from keras_rk.models.unrolling import unroll
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
@@ -42,6 +43,7 @@ __all__ = [
     "ConversionReport",
     "ExtensionReport",
     "RKMonitor",
+    "Recalibrate",
     "RefinementReport",
     "Tableau",
     "TableauError",
@@ -72,6 +74,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "ConversionReport": "models.conversion_report",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
+    "Recalibrate": "models.statistics_callback",
     "RefinementReport": "models.depth_report",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
@@ -96,6 +99,7 @@ _WING = {
 _NEED_KERAS = (
     "ConversionReport",
     "RKMonitor",
+    "Recalibrate",
     "RefinementReport",
     "convert_residuals",
     "diagnostics",

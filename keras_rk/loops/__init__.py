@@ -150,6 +150,19 @@ class Loop:
         return march_in_python(marching, state, constants)[0]
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    """`carry = body(i, carry)` for i = 0, ..., count - 1, without gradients.
+
+    The count may be a tensor that has its value only when the program runs, so that one program
+    does for all counts.
+    """
+    if is_making_graph((carry, count)):
+        return _native().repeat(body, carry, count)
+    for i in range(int(ops.convert_to_numpy(count))):
+        carry = body(i, carry)
+    return carry
+
+
 def remat(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, whose intermediate values the backward pass computes again.
 
@@ -169,6 +182,16 @@ def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     if not _is("jax", "tensorflow", "torch"):
         return function(*arguments)
     return _native().remat(function, arguments)
+
+
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    """J^T k with the Jacobian J of a function at y: the gradient of k^T function(y)."""
+    return _native().transposed(function, y, k)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same pure function of tensors, traced once where the backend has such a thing."""
+    return _native().compiled(function) if _is("jax", "tensorflow") else function
 
 
 def in_python(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -40,9 +40,20 @@ def scan(
     return ops.scan(function, carry, xs, length)
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    return jax.lax.fori_loop(0, count, body, carry)
+
+
 def remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return jax.checkpoint(function)(*arguments)
 
 
 def look(function: Callable[[Any], Any], values: Any) -> None:
     jax.eval_shape(function, values)
+
+
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    return jax.vjp(function, y)[1](k)[0]
+
+
+compiled = jax.jit

@@ -49,6 +49,16 @@ def scan(
     return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    def step(i: Any, old: list) -> tuple:
+        new = flatten(body(i, pack(carry, old)))
+        for value, before in zip(new, old, strict=True):
+            value.set_shape(before.shape)
+        return i + 1, new
+
+    return pack(carry, tf.while_loop(lambda i, _: i < count, step, (0, flatten(carry)))[1])
+
+
 def remat(function: Callable[..., Any], arguments: tuple) -> Any:
     """Like `tf.recompute_grad`, with integers among the results, and differentiable twice."""
 
@@ -119,6 +129,13 @@ def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:
     ]
 
 
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        values = function(y)
+    return tape.gradient(values, y, k, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def is_left_behind(value: Any) -> bool:
     if not tf.is_symbolic_tensor(value):
         return False
@@ -134,3 +151,7 @@ def read(variable: Any) -> Any:
 
 
 outside_graph = tf.init_scope
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return tf.function(function, autograph=False)

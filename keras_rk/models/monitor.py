@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,9 @@ import keras
 import numpy as np
 
 from keras_rk.layers.rk_adaptive import RKAdaptive, StepStatistics
-from keras_rk.models.inner_layers import inner_layers, method_layers
+from keras_rk.models.inner_layers import inner_layers, method_layers, numbers
+from keras_rk.models.moving_statistics import updates_to_settle
+from keras_rk.models.statistics_callback import RECALIBRATES
 
 
 class RKMonitor(keras.callbacks.Callback):
@@ -35,6 +38,12 @@ class RKMonitor(keras.callbacks.Callback):
 
     and after each batch in which samples have failed, the layer raises a RuntimeError, or warns, as
     told by its `on_failure`, which compiled code cannot do by itself.
+
+    When training ends, it warns where the moving statistics of `BatchNormalization` layers have
+    seen fewer than 5 / (1 - momentum) updates, counted by the optimizer: more of where they began
+    is then left in them than 1 %, and inference may have nothing to do with training. What helps is
+    the callback `keras_rk.Recalibrate`, with which there is no warning, or `keras_rk.recalibrate`.
+    (Enough updates alone do not make statistics right: while weights change, averages lag behind.)
 
     Attributes:
         history: for each of these names, a list with one array for each epoch, of shape
@@ -61,7 +70,8 @@ class RKMonitor(keras.callbacks.Callback):
     (3,)
 
     Raises:
-        ValueError: when training begins, if no layer of the model has anything to report.
+        ValueError: when training begins, if no layer of the model has anything to report, or
+            statistics to warn of.
     """
 
     def __init__(self) -> None:
@@ -74,11 +84,12 @@ class RKMonitor(keras.callbacks.Callback):
         layers = method_layers(self.model)
         self._adaptive = [x for x in inner_layers(self.model) if isinstance(x, RKAdaptive)]
         self._sources = {**_sources(layers), **_sources_of_steps(self._adaptive)}
-        if not self._sources:
+        if not self._sources and not updates_to_settle(self.model):
             names = ", ".join(repr(layer.name) for layer in layers) or "no Runge-Kutta layers"
             raise ValueError(
                 "RKMonitor needs a layer RKResidual or RKStack with `error_estimate=True` or "
-                f"`trainable_dt=True`, or an RKAdaptive. Received: a model with {names}."
+                "`trainable_dt=True`, an RKAdaptive, or batch normalization. "
+                f"Received: a model with {names}."
             )
         self.history = {name: [] for name in self._sources}
 
@@ -96,6 +107,21 @@ class RKMonitor(keras.callbacks.Callback):
             self.history[name].append(value)
             if logs is not None:
                 logs[name] = float(np.mean(value))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        iterations = getattr(self.model.optimizer, "iterations", None)
+        if iterations is None or (self.params or {}).get(RECALIBRATES):
+            return
+        seen, needed = int(numbers(iterations)), updates_to_settle(self.model)
+        if seen < needed:
+            warnings.warn(
+                f"The moving statistics of model {self.model.name!r} have seen {seen} updates; "
+                f"with their momentum they need {needed} to forget where they began, and until "
+                "then inference does not repeat training. Add the callback "
+                "`keras_rk.Recalibrate(x)`, call `keras_rk.recalibrate(model, x)`, or choose a "
+                "smaller `momentum`.",
+                stacklevel=2,
+            )
 
 
 def _sources_of_steps(layers: list[RKAdaptive]) -> dict[str, Callable[[], Any]]:
