@@ -28,7 +28,9 @@ POINTS = 2 * normal(200, 2, seed=7) + 0.5  # not those that are judged
 
 
 def consistency(model, data, *args, **kwargs):
-    options = {"methods": ["rk4"], "substeps": (1, 2), "verbose": 0, **kwargs}
+    """With one limit, and nothing beside it."""
+    options = {"methods": ["rk4"], "substeps": (1, 2), "verbose": 0}
+    options |= {"weights": "piecewise_constant", "control": 0, "coarsening": ()} | kwargs
     return ode_consistency(model, data, *args, **options)
 
 

@@ -183,7 +183,7 @@ def ode_consistency(
     limit = outcomes[best.name, counts[-1]]
     found = _compared(chosen, outcomes, trained, limit, compare)
     with_constant = weights is None and lead == "interpolated"
-    runs.expect(2 * draws + len(factors) + 2 * with_constant)
+    runs.expect(2 * with_constant + 2 * draws + len(factors))
     report = ConsistencyReport(
         trained_with=method_names(runs.layers),
         weights=runs.weights,

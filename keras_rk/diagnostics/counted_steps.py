@@ -66,12 +66,15 @@ class CountedSteps(Integration):
 
     Attributes:
         count: how many substeps there are, a scalar tensor of integers, to be set before a call.
+        slope: 1 for interpolated weights, 0 for weights that are constant within each block: a
+            scalar, or a tensor.
     """
 
     def __init__(self, layer: MethodLayer, most: int, in_depth: Sequence[bool]) -> None:
         given = layer._integration
         super().__init__(given.plan, given.steps, given.loop, given.policy, None)
         self.count: Any = most
+        self.slope: Any = 1.0
         self._most = most
         self._in_depth = list(in_depth)  # which variables come with their values at both ends
         self._nodes = [float(layer._tableau.exact_c[i]) for i in given.plan.stages]
@@ -161,14 +164,19 @@ class CountedSteps(Integration):
         dtype = self.plan.dtype
         part = ops.cast(i // self._per_substep, dtype)
         place = (2 * part + 1) / ops.cast(self.count, dtype) - 1  # from -1 to 1, at the ends
+        share = ops.abs(place) * self.slope
 
         def at(values: Any) -> Any:
             own, start, end = (ops.cast(values[n], dtype) for n in range(3))
             other = ops.where(place < 0, start, end)
-            return ops.cast(own + ops.abs(place) * (other - own), values.dtype)
+            return ops.cast(own + share * (other - own), values.dtype)
 
         pairs = zip(state, [*self._in_depth, *[False] * len(state)], strict=False)
         return tuple(at(values) if is_float else values for values, is_float in pairs)
+
+    def _of_weights(self, count: int) -> tuple:
+        """What a trace of PyTorch holds as a constant."""
+        return (count, float(self.slope)) if any(self._in_depth) else ()
 
     def _in_graph(
         self,
@@ -222,7 +230,7 @@ class CountedSteps(Integration):
             tuple(needs),
             total,
             outputs=(tuple(rows[n][0] for n in changing), (y,) if path else ()),
-            key=(*key, path, count if any(self._in_depth) else None),
+            key=(*key, path, *self._of_weights(count)),
             traceable=key[-1],
             one_draw=self.policy.noise == "per_step" and len(self.plan.stages) > 1,
         )

@@ -89,16 +89,18 @@ class RefinedModel(WatchedModel):
         model: the trained model, with no Runge-Kutta layer inside another one.
         tableau: the method; None for that of each layer.
         most: the largest number of substeps, if f has moving statistics.
-        weights: as in `refinement.refined`.
+        interpolates: whether weights between blocks can be interpolated.
     """
 
-    def __init__(self, model: keras.Model, tableau: Any, most: int, weights: str) -> None:
+    def __init__(self, model: keras.Model, tableau: Any, most: int, interpolates: bool) -> None:
         super().__init__(copy_with_method(model, tableau, substeps=most))
         self.count = self.add_weight(
             shape=(), initializer="ones", dtype="int32", trainable=False, name="count"
         )
-        interpolated = weights == "interpolated"
-        counted = [count_steps(one, most, interpolated) for one in method_layers(self.inner)]
+        self.slope = self.add_weight(
+            shape=(), initializer="zeros", dtype="float32", trainable=False, name="slope"
+        )
+        counted = [count_steps(one, most, interpolates) for one in method_layers(self.inner)]
         self._counted = lambda: counted
         self._loaded: Any = lambda: model  # whose weights these are
         self._drops_coefficients = tableau is not None
@@ -108,9 +110,10 @@ class RefinedModel(WatchedModel):
         """Reads weights again before the next run, also of the same model."""
         self._loaded = lambda: None
 
-    def refine(self, model: keras.Model, count: int) -> None:
+    def refine(self, model: keras.Model, count: int, weights: str) -> None:
         """Takes so many substeps from now on, with moving statistics as the model has them."""
         self.count.assign(count)
+        self.slope.assign(float(weights == "interpolated"))
         if model is not self._loaded():
             names = frozenset(layer.name for layer in method_layers(model))
             dropped = frozenset(["coefficients"] if self._drops_coefficients else ())
@@ -123,11 +126,12 @@ class RefinedModel(WatchedModel):
     def call(self, inputs: Any, training: Any = None) -> Any:
         for counted in self._counted():
             counted.count = ops.convert_to_tensor(self.count.value)
+            counted.slope = ops.convert_to_tensor(self.slope.value)
         try:
             return super().call(inputs, training=training)
         finally:
             for counted in self._counted():
-                counted.count = self.most
+                counted.count, counted.slope = self.most, 1.0
 
 
 def _spread(

@@ -20,7 +20,7 @@ from keras_rk.layers.arguments import one_of
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.inner_layers import method_layers
 
-ROWS = (32, 1024)  # how many rows a batch has at least and at most, if that is left open
+ROWS = (32, 2048)  # how many rows a batch has at least and at most, if that is left open
 NUMBERS = 2**20  # how many numbers there are in a batch, between these
 
 
@@ -105,9 +105,11 @@ class Runs:
 
     def with_weights(self, weights: str) -> Runs:
         """Runs of the same network with other weights between its blocks."""
-        other = copy(self)
-        other.weights, other._copies = weights, {}
-        other._shares = can_share(self._model, weights, self.calibration.estimated(self._model))
+        other = copy(self)  # with the same traces, if it can share them
+        other.weights = weights
+        if not self._shares:
+            other._copies = {}
+            other._shares = can_share(self._model, weights, self.calibration.estimated(self._model))
         return other
 
     def __call__(self, tableau: Any = None, substeps: int = 1) -> Any:
@@ -150,9 +152,9 @@ class Runs:
         known = self._copies.get(tableau)
         if known is None or known.model.most < substeps:
             self._most = max(self._most, substeps)
-            shared = RefinedModel(self._model, tableau, self._most, self.weights)
+            shared = RefinedModel(self._model, tableau, self._most, self.weights == "interpolated")
             known = self._copies[tableau] = _Copy(shared, self.calibration)
-        known.model.refine(model, substeps)
+        known.model.refine(model, substeps, self.weights)
         return known.put_out(self._data, self._batch_size, untrained)
 
     def _keeps_blocks(self, layer: MethodLayer) -> bool:
