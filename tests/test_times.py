@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_rk import tableaux
 from keras_rk.layers import RKResidual, RKStack
+from keras_rk.layers.own_times import over_time
+from keras_rk.steps.dense_output import interpolated
 from tests.keras_helpers import MODES, call_in, float64, gradients, normal, numpy
 
 UNEVEN = [0.0, 0.4, 0.5, 1.25]
@@ -185,7 +187,9 @@ def test_gradients_by_times(make, remat, mode):
 
     expected = derivatives(by_hand, times)
     expected[2, 2:] = expected[2, 2] + expected[2, 3], 0  # the same time again is no step
-    found = gradients(lambda t: ops.sum(ops.multiply(weights, layer(start, times=t))), layer, times, mode)
+    found = gradients(
+        lambda t: ops.sum(ops.multiply(weights, layer(start, times=t))), layer, times, mode
+    )
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
     expected = derivatives(lambda w: by_hand(times.astype("float64"), w.item()), [-0.7])
     np.testing.assert_allclose(np.sum(found[1]), expected[0], rtol=1e-4)
@@ -231,3 +235,15 @@ def test_no_step_is_taken_at_repeated_times(make, mode):
     found = gradients(lambda t: ops.sum(layer(y, times=t)), layer, times, mode)
     assert np.all(np.isfinite(found[0]))
     np.testing.assert_allclose(np.sum(found[1]), np.sum(times), rtol=1e-6)
+
+
+@pytest.mark.parametrize("times", [[0, 0.7, 1.1, -0.1], [[0, 0.7, 1.1, -0.1]] * 2])
+def test_beyond_the_steps_is_no_number(times):
+    """Times that nobody knew beforehand: of two steps along y' = 1 of size 1/2."""
+    y = ops.zeros((2, 3))
+    path = ops.convert_to_tensor(np.array([0.5, 1.0], "float32")[:, None, None] * np.ones((2, 3)))
+    slopes = 0.5 * ops.ones((2, 2, 3))
+    times = over_time(ops.convert_to_tensor(times, "float32"), 2)
+    path = ops.cast(path, "float32")
+    found = numpy(interpolated(y, path, [slopes], ops.convert_to_tensor(0.5), times))
+    np.testing.assert_allclose(found[:, 0], np.broadcast_to([[0.7], [np.nan], [np.nan]], (3, 3)))

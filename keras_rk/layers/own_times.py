@@ -111,7 +111,7 @@ def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnT
     """
     if dt is None and times is None and interpolate is False:
         return None
-    if all(x is None or isinstance(x, Held) for x in (dt, times)):  # checked already
+    if isinstance(dt, Held) or isinstance(times, Held):  # checked already
         return OwnTimes(dt and dt.value, times and times.value, interpolate)
     h, t, between = _step_size(dt), _numbers("times", times), truth("interpolate", interpolate)
     check_call(layer, h, t, between)
