@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_rk
 from keras_rk.layers import ConcatTime, RKResidual
 from tests.keras_helpers import dense, normal, numpy
 from tests.test_times import RAGGED, UNEVEN, Decay, residual, stack, steps_by_hand
@@ -74,12 +75,42 @@ def test_a_subclassed_model_learns_its_time():
     np.testing.assert_allclose(4 * numpy(model.h), np.log(2), rtol=1e-3)
 
 
+class MaskedOut(keras.layers.Layer):
+    """f = 1 where the mask is true."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+
+    def call(self, y, mask=None):
+        return ops.expand_dims(ops.cast(mask, y.dtype), -1) * ops.ones_like(y)
+
+    def compute_output_spec(self, y, mask=None):
+        return keras.KerasTensor(y.shape, y.dtype)
+
+
+class WithMask(keras.layers.Layer):
+    """Remembers the mask of what it is called with."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+
+    def call(self, y, mask=None):
+        self.mask = mask
+        return y
+
+
 def test_a_mask_does_not_pass_to_the_times():
-    layer, y = RKResidual(keras.layers.LSTM(3, return_sequences=True), "heun2"), normal(2, 4, 3)
+    """f sees it; the result, which has an axis more, does not carry it."""
+    layer, y = RKResidual(MaskedOut(), "euler"), normal(2, 4, 3)
     mask = ops.convert_to_tensor([[True, True, False, False]] * 2)
-    found = layer(y, mask=mask, times=[0, 1.0])
-    np.testing.assert_allclose(numpy(found)[:, 1], numpy(layer(y, mask=mask)), rtol=1e-5)
-    assert numpy(keras.layers.GlobalAveragePooling1D()(found[:, 1])).shape == (2, 3)
+    seen = WithMask()
+    found = numpy(seen(layer(y, mask=mask, times=[0, 1.0])))
+    np.testing.assert_allclose(found[:, 1], y + numpy(mask)[..., None], rtol=1e-6)
+    assert seen.mask is None
+    seen(layer(y, mask=mask, dt=1.0))
+    assert seen.mask is not None
 
 
 # --------------------------------------------------------------------------- what f has
@@ -139,3 +170,29 @@ def test_an_error_estimate_is_the_mean_of_all_steps():
     layer(np.ones((1, 1), "float32"), times=[0, 0.5, 0.75])
     first = 1 + 0.5 + 0.125
     np.testing.assert_allclose(layer.estimated_error, (0.125 + first / 32) / 2, rtol=1e-5)
+
+
+# --------------------------------------------------------------------------- what follows steps
+
+
+def test_what_follows_the_steps_of_a_layer_refuses_others():
+    y = keras.Input((3,))
+    layer = RKResidual(dense(3), "rk4", name="block")
+    model = keras.Model(y, layer(y, dt=0.5))
+    timed = keras.Model(y, layer(y, times=[0, 0.5]))
+    for one in (model, timed):
+        with pytest.raises(ValueError, match="Unrolling follows the steps that a layer takes by"):
+            keras_rk.unroll(one)
+        with pytest.raises(ValueError, match="diagnosis follows the steps that a layer takes by"):
+            keras_rk.diagnostics.lipschitz(one, normal(4, 3))
+    with pytest.raises(ValueError, match="a call gives a `dt` of its own, divide that"):
+        keras_rk.with_method(model, substeps=2)
+
+
+def test_another_method_keeps_the_times_of_a_call():
+    y = normal(3, 2)
+    start = keras.Input((2,))
+    model = keras.Model(start, RKResidual(Decay(), "euler")(start, times=UNEVEN))
+    other = keras_rk.with_method(model, "rk4", substeps=2)
+    expected = steps_by_hand("rk4", y, np.broadcast_to(UNEVEN, (3, 4)), 2)
+    np.testing.assert_allclose(numpy(other(y)), expected, rtol=1e-5, atol=1e-6)
