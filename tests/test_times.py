@@ -96,26 +96,93 @@ def test_dt_of_the_batch_and_of_each_sample(make, dt, mode):
     )
 
 
-def test_interpolation_by_hand():
-    """Cubic Hermite interpolation of two steps of Heun's method, written out."""
-    y, h, times = normal(3, 2).astype("float64"), 0.5, np.array([[0, 0.1, 0.5, 0.75, 1.0]] * 3)
-    times += np.array([[0.0], [1.0], [-2.0]])
-    states = steps_by_hand("heun2", y, times[:, :1] + h * np.arange(3))
-    slopes = np.cos(times[:, :1] + h * np.arange(3))[..., None] - states
-    expected = []
-    for t in (times - times[:, :1])[0]:
-        n = min(int(t / h), 1)
-        x = t / h - n
-        y_0, y_1, f_0, f_1 = states[:, n], states[:, n + 1], h * slopes[:, n], h * slopes[:, n + 1]
-        expected.append(
-            (1 + 2 * x) * (1 - x) ** 2 * y_0
-            + x * (1 - x) ** 2 * f_0
-            + x**2 * (3 - 2 * x) * y_1
-            + x**2 * (x - 1) * f_1
-        )
-    layer = RKResidual(Decay(), "heun2", dt=h, steps=2)
-    found = numpy(layer(y.astype("float32"), times=times, interpolate=True))
-    np.testing.assert_allclose(found, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+class Growth(keras.layers.Layer):
+    """f = w y, with y(t) = y_0 exp(w t)."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((), initializer=keras.initializers.Constant(-0.7))
+
+    def call(self, y):
+        return self.w * y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def heun_growth(times, steps, w=-0.7):
+    """y(t_n) / y_0 of `steps` steps of Heun's method in each interval."""
+    z = w * np.diff(times, axis=-1) / steps
+    factors = (1 + z + z**2 / 2) ** steps
+    return np.cumprod(np.concatenate([np.ones_like(times[..., :1]), factors], axis=-1), axis=-1)
+
+
+def derivatives(function, x, eps=1e-6):
+    """By central differences, in float64."""
+    x = np.asarray(x, "float64")
+    moved = [eps * unit.reshape(x.shape) for unit in np.eye(x.size)]
+    return np.array([(function(x + d) - function(x - d)) / (2 * eps) for d in moved]).reshape(
+        x.shape
+    )
+
+
+def hermite_by_hand(y, h, times, w):
+    """y at the times, of shape (batch, T), between two steps of Heun's method of size h, (batch,).
+
+    For y' = w y, written out.
+    """
+    h = h[:, None]
+    place = (times - times[:, :1]) / h
+    n = np.clip(place.astype(int), 0, 1)
+    x, factor = place - n, 1 + h * w + (h * w) ** 2 / 2
+    start, end = factor**n, factor ** (n + 1)
+    value = (1 + 2 * x) * (1 - x) ** 2 * start + x**2 * (3 - 2 * x) * end
+    value += h * w * (x * (1 - x) ** 2 * start + x**2 * (x - 1) * end)
+    return value[..., None] * y[:, None]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_interpolation_and_its_gradients(mode):
+    layer, y = RKResidual(Growth(), "heun2", steps=2), normal(3, 2)
+    layer.build((None, 2))
+    start, sizes = ops.convert_to_tensor(y), np.array([0.4, -0.5, 0.6], "float32")
+    times = sizes[:, None] * np.array([0, 0.2, 0.9, 1.3, 1.9], "float32") + np.arange(3.0)[:, None]
+    times = times.astype("float32")
+    found = numpy(call_in(mode, layer, y, times=times, dt=sizes, interpolate=True))
+    np.testing.assert_allclose(found, hermite_by_hand(y, sizes, times, -0.7), rtol=1e-5, atol=1e-6)
+    if mode != COMPILED:
+        return
+    weights = normal(3, 5, 2, seed=1)
+
+    def total(times, sizes):
+        return ops.sum(ops.multiply(weights, layer(start, times=times, dt=sizes, interpolate=True)))
+
+    def by_hand(times, sizes):
+        return np.sum(weights * hermite_by_hand(y, sizes, times, -0.7))
+
+    by_times = gradients(lambda t: total(t, ops.convert_to_tensor(sizes)), layer, times, mode)[0]
+    expected = derivatives(lambda t: by_hand(t, sizes.astype("float64")), times)
+    np.testing.assert_allclose(by_times, expected, rtol=1e-3, atol=1e-4)
+    by_size = gradients(lambda h: total(ops.convert_to_tensor(times), h), layer, sizes, mode)[0]
+    expected = derivatives(lambda h: by_hand(times.astype("float64"), h), sizes)
+    np.testing.assert_allclose(by_size, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("times", [np.array([0, 0.3, 1]), np.array([[0, 0.3, 1], [1, 1.9, 2]])])
+@pytest.mark.parametrize("dt", [None, 0.5, np.array([0.5, 0.6])])
+def test_sizes_and_times_of_the_batch_and_of_each_sample(times, dt):
+    """y' = 2 t, which every method of order 2 and its interpolant follow exactly."""
+
+    class Twice(keras.layers.Layer):
+        def call(self, y, t):
+            return 2 * t * ops.ones_like(y)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    layer = RKResidual(Twice(), "midpoint", dt=0.5, steps=2, t0=17)
+    found = numpy(layer(np.zeros((2, 1), "float32"), times=times, dt=dt, interpolate=True))
+    rows = np.broadcast_to(times, (2, 3))
+    np.testing.assert_allclose(found[..., 0], rows**2 - rows[:, :1] ** 2, rtol=1e-5, atol=1e-6)
 
 
 class Rational(keras.layers.Layer):
@@ -144,35 +211,6 @@ def test_order_of_what_is_between_the_steps(tableau, order):
             found = numpy(layer(y, times=times, interpolate=True))[0, :, 0]
             errors.append(np.abs(found - 1 / (1 + times**2)).max())
     assert np.log2(errors[0] / errors[1]) > order - 0.3
-
-
-class Growth(keras.layers.Layer):
-    """f = w y, with y(t) = y_0 exp(w t)."""
-
-    def build(self, input_shape):
-        self.w = self.add_weight((), initializer=keras.initializers.Constant(-0.7))
-
-    def call(self, y):
-        return self.w * y
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def heun_growth(times, steps, w=-0.7):
-    """y(t_n) / y_0 of `steps` steps of Heun's method in each interval."""
-    z = w * np.diff(times, axis=-1) / steps
-    factors = (1 + z + z**2 / 2) ** steps
-    return np.cumprod(np.concatenate([np.ones_like(times[..., :1]), factors], axis=-1), axis=-1)
-
-
-def derivatives(function, x, eps=1e-6):
-    """By central differences, in float64."""
-    x = np.asarray(x, "float64")
-    moved = [eps * unit.reshape(x.shape) for unit in np.eye(x.size)]
-    return np.array([(function(x + d) - function(x - d)) / (2 * eps) for d in moved]).reshape(
-        x.shape
-    )
 
 
 @pytest.mark.parametrize("remat", [None, "step"])

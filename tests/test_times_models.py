@@ -12,27 +12,36 @@ from tests.test_times import RAGGED, UNEVEN, Decay, residual, stack, steps_by_ha
 
 # --------------------------------------------------------------------------- in models
 
+FORWARD = np.array([[0, 0.5, 1, 1.5], [1, 1.2, 1.2, 1.2], [-1, 0.5, 0.7, 0.7]], "float32")
 
-def timed_model(times=4, make=residual, **kwargs):
+
+def timed_model(times=4, make=residual, interpolate=False, **kwargs):
     """Time-dependent f, with times, or a dt, from the model's input."""
     y, t = keras.Input((3,)), keras.Input(() if times is None else (times,), name="times")
     layer = make(ConcatTime(dense(3)), "heun2", **kwargs)
     given = {"dt": t} if times is None else {"times": t}
+    if interpolate:
+        given["interpolate"] = True
     encoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     return keras.Model([y, t], keras.layers.Dense(1)(layer(encoder(y), **given)))
 
 
 @pytest.mark.parametrize(
     "make, times, kwargs",
-    [(residual, 4, {"steps": 3, "remat": "step"}), (stack, 4, {}), (residual, None, {"steps": 2})],
-    ids=["residual", "stack", "dt"],
+    [
+        (residual, 4, {"steps": 3, "remat": "step"}),
+        (residual, 4, {"steps": 4, "dt": 0.75, "interpolate": True}),
+        (stack, 4, {}),
+        (residual, None, {"steps": 2}),
+    ],
+    ids=["residual", "interpolated", "stack", "dt"],
 )
 def test_a_functional_model_trains_and_survives(make, times, kwargs, tmp_path):
     model = timed_model(times, make, **kwargs)
     assert model.output_shape == ((None, 4, 1) if times else (None, 1))
     model.compile("adam", "mse")
     y = normal(3, 3)
-    t = np.array([0.1, 0.3, -0.2], "float32") if times is None else RAGGED.astype("float32")
+    t = np.array([0.1, 0.3, -0.2], "float32") if times is None else FORWARD
     target = normal(3, 4, 1) if times else normal(3, 1)
     before = [numpy(w).copy() for w in model.trainable_weights]
     assert np.isfinite(model.train_on_batch([y, t], target))
