@@ -9,8 +9,11 @@ from keras import ops
 
 from keras_rk import tableaux
 from keras_rk.layers import RKResidual, RKStack
+from keras_rk.layers.own_times import over_time
+from keras_rk.steps.dense_output import interpolated
 from tests.keras_helpers import MODES, call_in, float64, gradients, normal, numpy
 
+COMPILED = MODES[-1]  # where the backend compiles at all
 UNEVEN = [0.0, 0.4, 0.5, 1.25]
 RAGGED = np.array([[0, 0.5, 1, 1.5], [1, 0.7, 0.7, 0.7], [-1, 0.5, 0.7, 0.7]])
 
@@ -93,26 +96,93 @@ def test_dt_of_the_batch_and_of_each_sample(make, dt, mode):
     )
 
 
-def test_interpolation_by_hand():
-    """Cubic Hermite interpolation of two steps of Heun's method, written out."""
-    y, h, times = normal(3, 2).astype("float64"), 0.5, np.array([[0, 0.1, 0.5, 0.75, 1.0]] * 3)
-    times += np.array([[0.0], [1.0], [-2.0]])
-    states = steps_by_hand("heun2", y, times[:, :1] + h * np.arange(3))
-    slopes = np.cos(times[:, :1] + h * np.arange(3))[..., None] - states
-    expected = []
-    for t in (times - times[:, :1])[0]:
-        n = min(int(t / h), 1)
-        x = t / h - n
-        y_0, y_1, f_0, f_1 = states[:, n], states[:, n + 1], h * slopes[:, n], h * slopes[:, n + 1]
-        expected.append(
-            (1 + 2 * x) * (1 - x) ** 2 * y_0
-            + x * (1 - x) ** 2 * f_0
-            + x**2 * (3 - 2 * x) * y_1
-            + x**2 * (x - 1) * f_1
-        )
-    layer = RKResidual(Decay(), "heun2", dt=h, steps=2)
-    found = numpy(layer(y.astype("float32"), times=times, interpolate=True))
-    np.testing.assert_allclose(found, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+class Growth(keras.layers.Layer):
+    """f = w y, with y(t) = y_0 exp(w t)."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((), initializer=keras.initializers.Constant(-0.7))
+
+    def call(self, y):
+        return self.w * y
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def heun_growth(times, steps, w=-0.7):
+    """y(t_n) / y_0 of `steps` steps of Heun's method in each interval."""
+    z = w * np.diff(times, axis=-1) / steps
+    factors = (1 + z + z**2 / 2) ** steps
+    return np.cumprod(np.concatenate([np.ones_like(times[..., :1]), factors], axis=-1), axis=-1)
+
+
+def derivatives(function, x, eps=1e-6):
+    """By central differences, in float64."""
+    x = np.asarray(x, "float64")
+    moved = [eps * unit.reshape(x.shape) for unit in np.eye(x.size)]
+    return np.array([(function(x + d) - function(x - d)) / (2 * eps) for d in moved]).reshape(
+        x.shape
+    )
+
+
+def hermite_by_hand(y, h, times, w):
+    """y at the times, of shape (batch, T), between two steps of Heun's method of size h, (batch,).
+
+    For y' = w y, written out.
+    """
+    h = h[:, None]
+    place = (times - times[:, :1]) / h
+    n = np.clip(place.astype(int), 0, 1)
+    x, factor = place - n, 1 + h * w + (h * w) ** 2 / 2
+    start, end = factor**n, factor ** (n + 1)
+    value = (1 + 2 * x) * (1 - x) ** 2 * start + x**2 * (3 - 2 * x) * end
+    value += h * w * (x * (1 - x) ** 2 * start + x**2 * (x - 1) * end)
+    return value[..., None] * y[:, None]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_interpolation_and_its_gradients(mode):
+    layer, y = RKResidual(Growth(), "heun2", steps=2), normal(3, 2)
+    layer.build((None, 2))
+    start, sizes = ops.convert_to_tensor(y), np.array([0.4, -0.5, 0.6], "float32")
+    times = sizes[:, None] * np.array([0, 0.2, 0.9, 1.3, 1.9], "float32") + np.arange(3.0)[:, None]
+    times = times.astype("float32")
+    found = numpy(call_in(mode, layer, y, times=times, dt=sizes, interpolate=True))
+    np.testing.assert_allclose(found, hermite_by_hand(y, sizes, times, -0.7), rtol=1e-5, atol=1e-6)
+    if mode != COMPILED:
+        return
+    weights = normal(3, 5, 2, seed=1)
+
+    def total(times, sizes):
+        return ops.sum(ops.multiply(weights, layer(start, times=times, dt=sizes, interpolate=True)))
+
+    def by_hand(times, sizes):
+        return np.sum(weights * hermite_by_hand(y, sizes, times, -0.7))
+
+    by_times = gradients(lambda t: total(t, ops.convert_to_tensor(sizes)), layer, times, mode)[0]
+    expected = derivatives(lambda t: by_hand(t, sizes.astype("float64")), times)
+    np.testing.assert_allclose(by_times, expected, rtol=1e-3, atol=1e-4)
+    by_size = gradients(lambda h: total(ops.convert_to_tensor(times), h), layer, sizes, mode)[0]
+    expected = derivatives(lambda h: by_hand(times.astype("float64"), h), sizes)
+    np.testing.assert_allclose(by_size, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("times", [np.array([0, 0.3, 1]), np.array([[0, 0.3, 1], [1, 1.9, 2]])])
+@pytest.mark.parametrize("dt", [None, 0.5, np.array([0.5, 0.6])])
+def test_sizes_and_times_of_the_batch_and_of_each_sample(times, dt):
+    """y' = 2 t, which every method of order 2 and its interpolant follow exactly."""
+
+    class Twice(keras.layers.Layer):
+        def call(self, y, t):
+            return 2 * t * ops.ones_like(y)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    layer = RKResidual(Twice(), "midpoint", dt=0.5, steps=2, t0=17)
+    found = numpy(layer(np.zeros((2, 1), "float32"), times=times, dt=dt, interpolate=True))
+    rows = np.broadcast_to(times, (2, 3))
+    np.testing.assert_allclose(found[..., 0], rows**2 - rows[:, :1] ** 2, rtol=1e-5, atol=1e-6)
 
 
 class Rational(keras.layers.Layer):
@@ -143,38 +213,9 @@ def test_order_of_what_is_between_the_steps(tableau, order):
     assert np.log2(errors[0] / errors[1]) > order - 0.3
 
 
-class Growth(keras.layers.Layer):
-    """f = w y, with y(t) = y_0 exp(w t)."""
-
-    def build(self, input_shape):
-        self.w = self.add_weight((), initializer=keras.initializers.Constant(-0.7))
-
-    def call(self, y):
-        return self.w * y
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def heun_growth(times, steps, w=-0.7):
-    """y(t_n) / y_0 of `steps` steps of Heun's method in each interval."""
-    z = w * np.diff(times, axis=-1) / steps
-    factors = (1 + z + z**2 / 2) ** steps
-    return np.cumprod(np.concatenate([np.ones_like(times[..., :1]), factors], axis=-1), axis=-1)
-
-
-def derivatives(function, x, eps=1e-6):
-    """By central differences, in float64."""
-    x = np.asarray(x, "float64")
-    moved = [eps * unit.reshape(x.shape) for unit in np.eye(x.size)]
-    return np.array([(function(x + d) - function(x - d)) / (2 * eps) for d in moved]).reshape(
-        x.shape
-    )
-
-
-@pytest.mark.parametrize("remat, mode", [*((None, m) for m in MODES), ("step", MODES[-1])])
+@pytest.mark.parametrize("remat", [None, "step"])
 @pytest.mark.parametrize("make", MAKERS)
-def test_gradients_by_times(make, remat, mode):
+def test_gradients_by_times(make, remat):
     layer, y = make(Growth(), "heun2", steps=2, remat=remat), normal(3, 2)
     layer.build((None, 2))
     weights, start = normal(3, 4, 2, seed=1), ops.convert_to_tensor(y)
@@ -185,15 +226,16 @@ def test_gradients_by_times(make, remat, mode):
 
     expected = derivatives(by_hand, times)
     expected[2, 2:] = expected[2, 2] + expected[2, 3], 0  # the same time again is no step
-    found = gradients(lambda t: ops.sum(ops.multiply(weights, layer(start, times=t))), layer, times, mode)
+    found = gradients(
+        lambda t: ops.sum(ops.multiply(weights, layer(start, times=t))), layer, times, COMPILED
+    )
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
     expected = derivatives(lambda w: by_hand(times.astype("float64"), w.item()), [-0.7])
     np.testing.assert_allclose(np.sum(found[1]), expected[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("make", MAKERS)
-def test_gradients_by_dt(make, mode):
+def test_gradients_by_dt(make):
     layer, y = make(Growth(), "heun2", steps=2), normal(3, 2)
     layer.build((None, 2))
     start, sizes = ops.convert_to_tensor(y), np.array([0.1, -0.2, 0.3], "float32")
@@ -202,7 +244,7 @@ def test_gradients_by_dt(make, mode):
     def by_hand(h):
         return np.sum(y * heun_growth(h[:, None] * count, 1)[:, -1:])
 
-    found = gradients(lambda h: ops.sum(layer(start, dt=h)), layer, sizes, mode)
+    found = gradients(lambda h: ops.sum(layer(start, dt=h)), layer, sizes, COMPILED)
     np.testing.assert_allclose(found[0], derivatives(by_hand, sizes), rtol=1e-4)
 
 
@@ -219,15 +261,26 @@ class Towards(keras.layers.Layer):
         return input_shape
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("make", MAKERS)
-def test_no_step_is_taken_at_repeated_times(make, mode):
+def test_no_step_is_taken_at_repeated_times(make):
     """Euler's method is exact for a straight line; after its end nothing more is asked of f."""
     layer, y = make(Towards(), "euler"), ops.convert_to_tensor(np.zeros((2, 1), "float32"))
     layer.build((None, 1))
     times = np.array([[0, 0.25, 1, 1], [0, 0.5, 1, 1]], "float32")
-    found = numpy(call_in(mode, layer, y, times=ops.convert_to_tensor(times)))
+    found = numpy(call_in(COMPILED, layer, y, times=ops.convert_to_tensor(times)))
     np.testing.assert_allclose(found[..., 0], times, rtol=1e-6)
-    found = gradients(lambda t: ops.sum(layer(y, times=t)), layer, times, mode)
+    found = gradients(lambda t: ops.sum(layer(y, times=t)), layer, times, COMPILED)
     assert np.all(np.isfinite(found[0]))
     np.testing.assert_allclose(np.sum(found[1]), np.sum(times), rtol=1e-6)
+
+
+@pytest.mark.parametrize("times", [[0, 0.7, 1.1, -0.1], [[0, 0.7, 1.1, -0.1]] * 2])
+def test_beyond_the_steps_is_no_number(times):
+    """Times that nobody knew beforehand: of two steps along y' = 1 of size 1/2."""
+    y = ops.zeros((2, 3))
+    path = ops.convert_to_tensor(np.array([0.5, 1.0], "float32")[:, None, None] * np.ones((2, 3)))
+    slopes = 0.5 * ops.ones((2, 2, 3))
+    times = over_time(ops.convert_to_tensor(times, "float32"), 2)
+    path = ops.cast(path, "float32")
+    found = numpy(interpolated(y, path, [slopes], ops.convert_to_tensor(0.5), times))
+    np.testing.assert_allclose(found[:, 0], np.broadcast_to([[0.7], [np.nan], [np.nan]], (3, 3)))

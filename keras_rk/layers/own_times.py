@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import loops
 from keras_rk.layers.arguments import step_size, truth
 from keras_rk.layers.time_checks import (
     array_of_numbers,
@@ -111,7 +112,7 @@ def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnT
     """
     if dt is None and times is None and interpolate is False:
         return None
-    if all(x is None or isinstance(x, Held) for x in (dt, times)):  # checked already
+    if isinstance(dt, Held) or isinstance(times, Held):  # checked already
         return OwnTimes(dt and dt.value, times and times.value, interpolate)
     h, t, between = _step_size(dt), _numbers("times", times), truth("interpolate", interpolate)
     check_call(layer, h, t, between)
@@ -160,7 +161,9 @@ def _numbers(name: str, value: Any) -> Any:
         return value
     if isinstance(value, (np.ndarray, np.generic, list, tuple)):
         return array_of_numbers(name, value)
-    if is_tensor(value) or isinstance(value, keras.Variable):
+    if isinstance(value, keras.Variable):
+        return loops.value(value)
+    if is_tensor(value):
         return ops.convert_to_tensor(value)
     raise ValueError(f"`{name}` must be a tensor or a list of numbers. Received: {name}={value!r}.")
 

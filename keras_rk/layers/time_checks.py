@@ -141,7 +141,7 @@ def check_times(times: Any, y: Any, layer: Any) -> None:
         )
     values = known(times)
     if values is not None:
-        _check_order(values, layer)
+        _check_order(values, layer, not isinstance(times, np.ndarray))
 
 
 def check_within(dt: Any, times: Any, y: Any, layer: Any) -> None:
@@ -171,7 +171,8 @@ def check_within(dt: Any, times: Any, y: Any, layer: Any) -> None:
         )
 
 
-def _check_order(values: np.ndarray, layer: Any) -> None:
+def _check_order(values: np.ndarray, layer: Any, is_tensor: bool) -> None:
+    """The same for values. (Keras on PyTorch may look for shapes with tensors of ones.)"""
     rows = np.atleast_2d(values)
     if not np.all(np.isfinite(rows)):
         raise ValueError(
@@ -185,7 +186,7 @@ def _check_order(values: np.ndarray, layer: Any) -> None:
             f"Received: {_row(rows, ~monotone)} (layer {layer.name!r})."
         )
     moving = np.any(steps != 0, axis=1)
-    if not np.all(moving):
+    if not np.all(moving) and not (is_tensor and np.ptp(rows) == 0):
         raise ValueError(
             "`times` must have two different ones for each sample, an interval to go through. "
             f"Received: {_row(rows, ~moving)} (layer {layer.name!r})."
