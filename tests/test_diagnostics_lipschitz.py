@@ -226,12 +226,14 @@ def test_large_states_get_bounds_from_both_sides():
     assert steepness(model, normal(4, 100))[0].is_inside is False
 
 
-@pytest.mark.parametrize("size, iterations, within", [(90, 20, 0.05), (90, 90, 1e-3), (600, 40, 0.03)])
+@pytest.mark.parametrize(
+    "size, iterations, within", [(90, 20, 0.05), (90, 90, 1e-3), (400, 40, 0.03)]
+)
 def test_norms_of_matrices(size, iterations, within):
     matrices = np.stack([gaussian(size, seed).astype("float64") for seed in range(3)])
 
     def product(v):
-        return np.einsum("cji,cjk,ck->ci", matrices, matrices, v)
+        return (matrices.swapaxes(1, 2) @ (matrices @ v[:, :, None]))[:, :, 0]
 
     norms, above = norm_bounds(product, 3, size, iterations, np.random.default_rng(0))
     exact = np.linalg.norm(matrices, 2, axis=(1, 2))

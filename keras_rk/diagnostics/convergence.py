@@ -141,9 +141,10 @@ def observed_order(
 
     It shows in the asymptotic range alone. There distances fall from each number of substeps to the
     next, by orders that hardly change, or that go up and down where f has kinks; the fit is over
-    the last ones that do so, at least three, or the two that there are. Steps so large that they are unstable, which gives any slope, are left
-    out, and `report.note` says so. Distances of less than four times what the limit is known to do
-    not count; in float32 that is about 1e-6 of rounding at best.
+    the last ones that do so, at least three, or the two that there are. Others, with steps so large
+    that they are unstable, say, which gives any slope, are left out, and `report.note` says so.
+    Distances of less than four times what the limit is known to do not count; in float32 that is
+    about 1e-6 of rounding at best.
 
     The limit is computed with four times the largest number of substeps, and compared with half as
     many. Where some distance does not count for that, it is computed with other numbers: more as
@@ -236,7 +237,7 @@ class Limit:
     def __init__(self, run: Callable[[int], Any], most: int) -> None:
         self._run, self._known = run, dict[int, Any]()
         self._most = LIMIT[1] * most
-        self._take(LIMIT[0] * most)
+        self.substeps, self.outputs, self.floor = self._taken(LIMIT[0] * most)
 
     def improve(self, outputs: Sequence[Any]) -> None:
         """Looks for a better one as long as some of the outputs are too close to this one."""
@@ -255,16 +256,16 @@ class Limit:
 
     def _keep_better(self, substeps: int) -> bool:
         """Takes other substeps if the limit is known better then."""
-        before = self.outputs, self.substeps, self.floor
-        self._take(substeps)
-        if self.floor < before[2] or not math.isfinite(before[2]):
-            return True
-        self.outputs, self.substeps, self.floor = before
-        return False
+        taken = self._taken(substeps)
+        is_better = taken[2] < self.floor or not math.isfinite(self.floor)
+        if is_better:
+            self.substeps, self.outputs, self.floor = taken
+        return is_better
 
-    def _take(self, substeps: int) -> None:
-        self.outputs, self.substeps = self._at(substeps), substeps
-        self.floor = max(relative_distance(self._at(substeps // 2), self.outputs), ROUND_OFF)
+    def _taken(self, substeps: int) -> tuple[int, Any, float]:
+        outputs = self._at(substeps)
+        floor = max(relative_distance(self._at(substeps // 2), outputs), ROUND_OFF)
+        return substeps, outputs, floor
 
     def _at(self, substeps: int) -> Any:
         if substeps not in self._known:
@@ -309,7 +310,10 @@ def _asymptotic(orders: Sequence[float]) -> tuple[int, str]:
         last = orders[-length:]
         changes = np.sign(np.diff(last))
         if min(last) > 0 and max(last) - min(last) < SCATTER and np.any(changes != changes[0]):
-            return length, f"between {shown(min(last))} and {shown(max(last))}, as where f has kinks"
+            return (
+                length,
+                f"between {shown(min(last))} and {shown(max(last))}, as where f has kinks",
+            )
     return 0, ""
 
 

@@ -132,8 +132,10 @@ class LocalErrorReport(Report):
         for name, places in groups.items():
             axes.plot(places, self.errors[places], marker="o", label=f"{name}, own steps")
         if self.pair_errors is not None:
-            look = {"marker": "x", "linestyle": "", "color": "gray"}
-            axes.plot(range(len(self.blocks)), self.pair_errors, label=f"{self.pair}, its own", **look)
+            look: dict[str, Any] = {"marker": "x", "linestyle": "", "color": "gray"}
+            axes.plot(
+                range(len(self.blocks)), self.pair_errors, label=f"{self.pair}, its own", **look
+            )
         rough = [n for n, block in enumerate(self.blocks) if not block.is_resolved]
         if rough:
             look = {"marker": "o", "fillstyle": "none", "markersize": 11, "linestyle": ""}

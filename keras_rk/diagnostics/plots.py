@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,18 +58,24 @@ def block_axis(axes: Any, names: Sequence[str]) -> None:
         axes.set_xticks(range(count), names)
     else:
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axes.set_xlabel("block")
+        axes.set_xlabel("block")
 
 
 def legend_above(axes: Any) -> None:
     """A legend between the title and the axes, where it covers nothing."""
-    entries = len(axes.get_legend_handles_labels()[0])
-    if entries:
+    labels = axes.get_legend_handles_labels()[1]
+    if labels:
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-        axes.legend(ncols=min(entries, 3), frameon=False, fontsize=8, **place)
+        axes.legend(ncols=_columns(labels), frameon=False, fontsize=8, **place)
 
 
 def titled(axes: Any, text: str) -> None:
-    """A title above the legend."""
-    entries = len(axes.get_legend_handles_labels()[0])
-    axes.set_title(text, fontsize=10, pad=8 + 13 * -(-entries // 3))
+    """A title above the legend, of several lines if it is long."""
+    labels = axes.get_legend_handles_labels()[1]
+    rows = -(-len(labels) // _columns(labels)) if labels else 0
+    axes.set_title(textwrap.fill(text, 58), fontsize=10, pad=8 + 13 * rows)
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """How many entries of a legend fit side by side above one panel."""
+    return max(1, min(3, len(labels), 70 // (max(map(len, labels)) + 9)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -66,7 +65,9 @@ def same_statistics(old: MethodLayer, new: MethodLayer) -> None:
     ours, nodes = old._method.plan.stages, np.array(old.tableau.c, "float64")
     theirs = np.array(new.tableau.c, "float64")
     of_stage = [
-        ours.index(stage) if stage in ours else int(np.abs(nodes[list(ours)] - theirs[stage]).argmin())
+        ours.index(stage)
+        if stage in ours
+        else int(np.abs(nodes[list(ours)] - theirs[stage]).argmin())
         for stage in new._method.plan.stages
     ]
     chosen = np.add.outer(np.arange(old.steps) * len(ours), of_stage).ravel()

@@ -66,7 +66,7 @@ def has_arnoldi() -> bool:
 
 def _sparse_linear_algebra() -> Any:
     try:
-        from scipy.sparse import linalg
+        from scipy.sparse import linalg  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         return None
     return linalg

@@ -58,9 +58,10 @@ def lipschitz(
         from above, with a probability of 0.999 whatever their spectra. Where an interval ends
         between the two, there is no verdict on it.
 
-        The eigenvalues are then the leading ones at the eight steepest states, by Arnoldi's method (SciPy:
-        `pip install scipy`; without it there are none). That they are inside says nothing about
-        the others; "yes" then means that there can be none outside, since |dt| L is too small.
+        The eigenvalues are then the leading ones at the eight steepest states, by Arnoldi's method
+        (SciPy: `pip install scipy`; without it there are none). That they are inside says nothing
+        about the others; "yes" then means that there can be none outside, since |dt| L is too
+        small.
 
     Example:
 

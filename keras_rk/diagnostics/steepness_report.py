@@ -10,16 +10,11 @@ import numpy as np
 
 from keras_rk.analysis.stability import StabilityFunction
 from keras_rk.diagnostics.amplification import Amplification
-from keras_rk.diagnostics.plots import (
-    INSIDE,
-    OUTSIDE,
-    block_axis,
-    legend_above,
-    titled,
-)
+from keras_rk.diagnostics.plots import INSIDE, OUTSIDE, block_axis, legend_above, titled
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, table
 
+WITHIN = "inside, or growing as in the ODE"
 CLOSE = 1.02  # bounds on L that are within that of each other are one number to a reader
 
 
@@ -90,8 +85,8 @@ class Steepness:
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         plain = (one.name for one in fields(self) if one.name not in ("R", "amplification"))
-        names = ("scaled", "real_interval", "imaginary_interval")
-        names += ("is_inside_real", "is_inside_imaginary")
+        names = ["scaled", "real_interval", "imaginary_interval"]
+        names += ["is_inside_real", "is_inside_imaginary"]
         found = {name: getattr(self, name) for name in (*plain, *names)}
         if self.amplification is not None:
             z, factor, flow = self.amplification.worst
@@ -175,8 +170,8 @@ class LipschitzReport(Report):
     def _draw_eigenvalues(self, axes: Any) -> None:
         judged = [block for block in self.blocks if block.amplification is not None]
         z = np.concatenate([np.array(block.amplification.scaled) for block in judged])  # type: ignore[union-attr]
-        left, right = min(z.real.min(), -2.5) * 1.1, max(z.real.max(), 0.5) * 1.1
-        height = max(np.abs(z.imag).max(), 2.5) * 1.1
+        left, right = min(z.real.min(), -3.0) * 1.1, max(z.real.max(), 0.5) * 1.1
+        height = max(np.abs(z.imag).max(), (right - left) / 2, 3.0) * 1.1
         x, y = np.linspace(left, right, 241), np.linspace(-height, height, 241)
         grid = x[None, :] + 1j * y[:, None]
         styles = ("-", "--", "-.", ":")
@@ -185,16 +180,17 @@ class LipschitzReport(Report):
             line = {"colors": "black", "linewidths": 1, "linestyles": styles[place % 4]}
             axes.contour(x, y, np.abs(R(grid)), levels=[1.0], **line)
             axes.plot([], [], color="black", linestyle=styles[place % 4], label=f"|R| = 1, {name}")
-        for is_outside, colour, name in ((False, INSIDE, "inside"), (True, OUTSIDE, "outside")):
+        for is_outside, colour, name in ((False, INSIDE, WITHIN), (True, OUTSIDE, "outside")):
             points = np.concatenate([_some(block.amplification, is_outside) for block in judged])
             if len(points):
-                axes.plot(points.real, points.imag, ".", color=colour, label=f"{name}", zorder=3)
+                axes.plot(points.real, points.imag, ".", color=colour, label=name, zorder=3)
+        axes.set_aspect("equal", adjustable="datalim")
         axes.axvline(0, color="gray", linewidth=0.5, zorder=0)
         axes.axhline(0, color="gray", linewidth=0.5, zorder=0)
         axes.set_xlabel("Re dt lambda")
         axes.set_ylabel("Im dt lambda")
         legend_above(axes)
-        titled(axes, self.verdict)
+        titled(axes, f"dt lambda: {self.verdict}")
 
 
 def _some(found: Any, is_outside: bool) -> np.ndarray:
