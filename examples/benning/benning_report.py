@@ -31,18 +31,24 @@ each study begin with the same weights, so differences are paired.
 
 def load(folder: Path) -> tuple[dict[str, Any], Records]:
     """The settings, and the records of each network."""
-    files = sorted((folder / "records").glob("*.json"))
-    found = {file.stem: json.loads(file.read_text()) for file in files}
-    return next(iter(found.values()))["settings"], {k: v["records"] for k, v in found.items()}
+    files = {name: folder / "records" / f"{name}.json" for name in NETWORKS}
+    found = {name: json.loads(file.read_text()) for name, file in files.items()}
+    return found["net"]["settings"], {name: one["records"] for name, one in found.items()}
 
 
 def write_report(folder: Path) -> Path:
     """Writes the report and its pictures; returns its path."""
-    settings, found = load(folder)
-    records = {name: found[name] for name in NETWORKS}
+    settings, records = load(folder)
     (folder / "images").mkdir(exist_ok=True)
     draw_curves(records, settings, folder / "images" / "curves.png")
     draw_steps(records, folder / "images" / "steps.png")
+    path = folder / "REPORT.md"
+    path.write_text(text_of(settings, records))
+    return path
+
+
+def text_of(settings: dict[str, Any], records: Records) -> str:
+    """The report without its pictures."""
     sections = [
         INTRODUCTION.format(**settings),
         answers(records),
@@ -50,9 +56,7 @@ def write_report(folder: Path) -> Path:
         steps_section(records),
         limits(records),
     ]
-    path = folder / "REPORT.md"
-    path.write_text("\n".join(sections))
-    return path
+    return "\n".join(sections)
 
 
 def table(heading: list[str], rows: list[list[str]]) -> str:
@@ -191,7 +195,8 @@ def draw_steps(records: Records, path: Path) -> None:
                 first = next(r for r in records[name] if r["data"] == data and r["seed"] == 0)
                 ax.plot(first["step_sizes"], marker=".", linewidth=1, label=name)
             ax.axhline(1 / 20, color="gray", linewidth=0.8)
-            ax.set_yscale("symlog", linthresh=0.05)
+            if names == LEARNED[:2]:
+                ax.set_yscale("symlog", linthresh=0.5)
         row[0].set_ylabel("step size")
         row[0].legend(fontsize=7)
     for n, data in enumerate(sets):
