@@ -8,7 +8,7 @@ import keras_rk
 from keras_rk import tableaux
 from keras_rk.layers import ConcatTime, RKResidual, RKStack
 from keras_rk.models.adaptive_depth import _with_changes
-from keras_rk.models.block_errors import block_errors
+from keras_rk.models.block_errors import _nearest, block_errors, estimating_pair
 from keras_rk.models.depth_changes import Change
 from keras_rk.models.depth_selection import chosen_changes, most_within
 from keras_rk.models.method_replacement import copy_with_method
@@ -58,6 +58,16 @@ def test_errors_are_those_of_each_block_along_the_network(tableau):
         expected.append(np.sqrt(np.mean((y_next - other) ** 2)))
         y = y_next
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_estimates_take_the_statistics_of_the_same_or_the_nearest_evaluation():
+    """Stages at 0 and 1; those of the step, then those of the halves: 1/2, 1/2 and 1."""
+    old = stack(batch_normalized(), "heun2", steps=2)
+    model = model_of(old)
+    new = stack(batch_normalized(), estimating_pair(old)[0], steps=2, error_estimate=True)
+    model_of(new)
+    assert _nearest(old, new) == [0, 1, 0, 0, 1, 2, 3, 2, 2, 3]
+    assert np.all(block_errors(copy_with_method(model), ["stack"], DATA, None, 0)["stack"] > 0)
 
 
 KINDS = {

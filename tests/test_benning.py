@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -59,19 +57,14 @@ def test_the_nearest_point_of_the_simplex(h, expected):
 def test_networks_of_a_study_begin_alike():
     starts = [
         nets.initial(nets.build(nets.NETWORKS[name]), nets.NETWORKS[name], 3)
-        for name in ("resnet", "odenet", "odenet_simplex")
+        for name in ("resnet", "odenet_simplex")
     ]
-    for other in starts[1:]:
-        np.testing.assert_array_equal(starts[0][0], other[0])
-        np.testing.assert_array_equal(starts[0][-2], other[-2])
-    assert nets.factors(nets.build(nets.NETWORKS["odenet"])) is not None
+    for place in (0, -2):
+        np.testing.assert_array_equal(starts[0][place], starts[1][place])
 
 
-def test_the_committed_report_is_what_the_records_say(tmp_path):
-    shutil.copytree(BENNING / "records", tmp_path / "records")
-    written = benning_report.write_report(tmp_path).read_text()
-    assert written == (BENNING / "REPORT.md").read_text()
-    for file in (tmp_path / "records").iterdir():
-        found = json.loads(file.read_text())
-        assert found["settings"]["seeds"] >= 5
-        assert len(found["records"]) == 4 * found["settings"]["seeds"]
+def test_the_committed_report_is_what_the_records_say():
+    settings, records = benning_report.load(BENNING)
+    assert benning_report.text_of(settings, records) == (BENNING / "REPORT.md").read_text()
+    assert settings["seeds"] >= 5
+    assert {len(found) for found in records.values()} == {4 * settings["seeds"]}

@@ -11,6 +11,7 @@ import sympy
 
 from keras_rk import Tableau, TableauError, check, tableaux
 from keras_rk.analysis.stability import stability_function
+from keras_rk.tableaux.composition import with_two_halves
 
 F = Fraction
 HALF, QUARTER = F(1, 2), F(1, 4)
@@ -429,6 +430,17 @@ def test_richardson_extrapolation_of_a_step():
     middle, _ = step(rk4, dt=dt / 2)
     fine, _ = step(rk4, t=dt / 2, y=middle, dt=dt / 2)
     assert step(tableaux.richardson("rk4")) == (fine + (fine - coarse) / 15, fine)
+
+
+@pytest.mark.parametrize("name", ["euler", "heun2", "rk4"])
+def test_step_doubling_is_a_pair_of_the_step_and_two_halves(name):
+    tableau = tableaux.get(name)
+    pair = with_two_halves(tableau)
+    halves = tableaux.compose(tableau, tableau)
+    assert pair.stages == 3 * tableau.stages - 1
+    assert step(pair)[0] == step(tableau)[0]
+    assert step(pair)[1] == step(halves)[0]
+    assert check(pair).order == check(Tableau(pair.A, pair.b_hat)).order == tableau.claimed_order
 
 
 def test_richardson_of_euler_is_the_midpoint_rule():

@@ -31,28 +31,32 @@ each study begin with the same weights, so differences are paired.
 
 def load(folder: Path) -> tuple[dict[str, Any], Records]:
     """The settings, and the records of each network."""
-    files = sorted((folder / "records").glob("*.json"))
-    found = {file.stem: json.loads(file.read_text()) for file in files}
-    return next(iter(found.values()))["settings"], {k: v["records"] for k, v in found.items()}
+    files = {name: folder / "records" / f"{name}.json" for name in NETWORKS}
+    found = {name: json.loads(file.read_text()) for name, file in files.items()}
+    return found["net"]["settings"], {name: one["records"] for name, one in found.items()}
 
 
 def write_report(folder: Path) -> Path:
     """Writes the report and its pictures; returns its path."""
-    settings, found = load(folder)
-    records = {name: found[name] for name in NETWORKS}
+    settings, records = load(folder)
     (folder / "images").mkdir(exist_ok=True)
     draw_curves(records, settings, folder / "images" / "curves.png")
     draw_steps(records, folder / "images" / "steps.png")
+    path = folder / "REPORT.md"
+    path.write_text(text_of(settings, records))
+    return path
+
+
+def text_of(settings: dict[str, Any], records: Records) -> str:
+    """The report without its pictures."""
     sections = [
         INTRODUCTION.format(**settings),
         answers(records),
         accuracies(records),
         steps_section(records),
-        limits(),
+        limits(records),
     ]
-    path = folder / "REPORT.md"
-    path.write_text("\n".join(sections))
-    return path
+    return "\n".join(sections)
 
 
 def table(heading: list[str], rows: list[list[str]]) -> str:
@@ -114,10 +118,11 @@ def accuracies(records: Records) -> str:
 
 def steps_section(records: Records) -> str:
     """What became of the step sizes."""
-    rows = []
+    rows, dropped = [], {}
     for name in LEARNED:
         steps = [np.array(record["step_sizes"]) for record in records[name]]
         share = [float(np.mean(np.abs(h) < DROPPED / len(h))) for h in steps]
+        dropped[name] = len(steps[0]) * np.mean(share)
         rows.append(
             [
                 name,
@@ -132,15 +137,23 @@ def steps_section(records: Records) -> str:
         "## The learned steps\n\nShares of the 20 blocks; means over seeds and sets of points (all "
         "steps begin at 1/20, so their sum at 1).\n\n"
         + table(heading, rows)
+        + "\nA block with such a small step is hardly used. In the mean that is so for "
+        f"{dropped['odenet_simplex']:.1f} of 20 blocks with a softmax and for "
+        f"{dropped['odenet_projected']:.1f} with projection onto the simplex.\n"
         + "\n![Learned step sizes of the first seed](images/steps.png)\n"
     )
 
 
-def limits() -> str:
+def limits(records: Records) -> str:
+    """What the answers depend on."""
+    curves = [record["curve"] for all_of_it in records.values() for record in all_of_it]
+    improving = sum(curve[-1] < 0.98 * curve[-6] for curve in curves)
     return (
         "## What this does not say\n\nOne rate of Adam serves all networks, and a factor, its "
-        "logarithm and a softmax learn at different speeds at the same rate. After that many steps "
-        "most networks still improve. The points are few and of two dimensions, as in the paper.\n"
+        "logarithm and a softmax learn at different speeds at the same rate. "
+        f"{improving} of {len(curves)} trainings lowered their objective by more than 2 % in the "
+        "last tenth of the steps, so they were not done. The points are few and of two dimensions, "
+        "as in the paper, and gradient descent with backtracking was not tried.\n"
     )
 
 
@@ -171,20 +184,24 @@ def draw_curves(records: Records, settings: dict[str, Any], path: Path) -> None:
 
 
 def draw_steps(records: Records, path: Path) -> None:
-    """The step sizes of the first seed."""
+    """The step sizes of the first seed, without and with a fixed sum."""
     import matplotlib.pyplot as plt
 
     sets = list(dict.fromkeys(record["data"] for record in records["net"]))
-    figure, axes = plt.subplots(1, len(sets), figsize=(12, 2.8), sharey=True)
-    for data, ax in zip(sets, axes, strict=True):
-        for name in LEARNED:
-            first = next(r for r in records[name] if r["data"] == data and r["seed"] == 0)
-            ax.plot(first["step_sizes"], marker=".", linewidth=1, label=name)
-        ax.axhline(1 / 20, color="gray", linewidth=0.8)
-        ax.set_title(data)
-        ax.set_xlabel("block")
-    axes[0].set_ylabel("step size")
-    axes[0].legend(fontsize=7)
+    figure, axes = plt.subplots(2, len(sets), figsize=(12, 5), sharey="row", sharex=True)
+    for names, row in zip((LEARNED[:2], LEARNED[2:]), axes, strict=True):
+        for data, ax in zip(sets, row, strict=True):
+            for name in names:
+                first = next(r for r in records[name] if r["data"] == data and r["seed"] == 0)
+                ax.plot(first["step_sizes"], marker=".", linewidth=1, label=name)
+            ax.axhline(1 / 20, color="gray", linewidth=0.8)
+            if names == LEARNED[:2]:
+                ax.set_yscale("symlog", linthresh=0.5)
+        row[0].set_ylabel("step size")
+        row[0].legend(fontsize=7)
+    for n, data in enumerate(sets):
+        axes[0, n].set_title(data)
+        axes[1, n].set_xlabel("block")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
