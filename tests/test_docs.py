@@ -123,6 +123,7 @@ def test_the_site_builds_without_warnings_and_describes_every_public_name(tmp_pa
     for module in AUTOMATIC:
         source = {"keras_rk.plots": "keras_rk.analysis.plots"}.get(module, module)
         expected |= {f"{module}.{n}" for n in listed_names(source)}
+    expected.remove("keras_rk.proof.checker.CheckReport")  # described as keras_rk.CheckReport
     assert expected - described == set()
     pages = [*tmp_path.rglob("*.html")]
     assert not [p for p in pages if re.search(r'<(script|link)[^>]*="https?://', p.read_text())]
