@@ -13,7 +13,7 @@ from pathlib import Path
 from keras_rk.cli import main
 
 DOCS = Path(__file__).parent.parent / "docs"
-GUIDES = sorted((DOCS / "guides").glob("*.md"))
+GUIDES = sorted([*DOCS.glob("guides/*.md"), *DOCS.glob("how_it_works/*.md")])  # with code
 FENCE = re.compile(
     r"(?:<!-- backend: (?P<backend>[a-z ]+) -->\n)?"
     r"^```(?P<language>python|console)\n(?P<code>.*?)^```$"
