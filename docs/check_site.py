@@ -96,7 +96,9 @@ def look(browser: Any, address: str, screenshots: Path | None) -> list[str]:
                 page.goto(f"{address}/{place}", wait_until="load")
                 errors += [f"{label}: {problem}" for problem in wrong_with(page, name)]
                 if screenshots is not None:
-                    page.screenshot(path=screenshots / f"{name.replace(chr(32), chr(95))}-{size}-{mode}.png")
+                    page.screenshot(
+                        path=screenshots / f"{name.replace(chr(32), chr(95))}-{size}-{mode}.png"
+                    )
             shown = page.evaluate("document.documentElement.dataset.theme")
             if shown != mode:
                 errors.append(f"{size}: {mode} was asked for, {shown} is shown")

@@ -121,8 +121,11 @@ def links(path: Path) -> list[tuple[str, str]]:
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors of a page's headings."""
-    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.DOTALL)
+    """The anchors of a page's headings, and of those of a page that it includes."""
+    raw = path.read_text(encoding="utf-8")
+    for included in re.findall(r"^```\{include\} (\S+)$", raw, re.MULTILINE):
+        raw += (path.parent / included).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", raw, flags=re.M | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

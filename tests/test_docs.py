@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import keras_rk
+
 from .docs_pages import (
     DOCS,
     GUIDES,
@@ -70,7 +72,7 @@ def test_each_block_imports_what_it_uses(path):
 @pytest.mark.parametrize("path", GUIDES, ids=name)
 def test_every_fence_of_a_guide_is_run_or_is_output(path):
     text = path.read_text(encoding="utf-8")
-    fences = re.findall(r"^```(\S*)$", text, re.MULTILINE)[::2]
+    fences = re.findall(r"^```(\S*)(?: .*)?$", text, re.MULTILINE)[::2]
     run = [block.language for block in blocks(path)]
     printed = [block for block in blocks(path) if block.printed]
     shown_only = fences.count("text") - len(printed)  # by commands that are not run
@@ -106,6 +108,18 @@ def test_the_reference_has_every_name_of_the_package(public):
         assert MODULES[public] in AUTOMATIC
     else:
         assert public in SINGLE or f"keras_rk.{public}" in SINGLE
+
+
+@pytest.mark.skipif(not (DOCS.parent / ".github").exists(), reason="a source distribution")
+def test_what_github_reads_is_up_to_date():
+    root = DOCS.parent
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {keras_rk.__version__}\n" in citation
+    workflow = (root / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert re.search(r"^ +- run: \.ci/run$", workflow, re.MULTILINE)
+    checklist = (root / ".github/release_checklist.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:tests|examples|keras_rk|\.ci)/[\w/.]+)`", checklist):
+        assert (root / path).exists(), path
 
 
 @pytest.mark.slow
