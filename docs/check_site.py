@@ -68,42 +68,36 @@ def wrong_with(page: Any, name: str) -> list[str]:
     return found
 
 
-def look(browser: Any, address: str, screenshots: Path | None) -> list[str]:
+def look(browser: Any, address: str, size: str, mode: str, screenshots: Path | None) -> list[str]:
+    """What is wrong with the pages, in a window of a size, light or dark."""
     errors: list[str] = []
-    for size, (width, height) in SIZES.items():
-        for mode in ("light", "dark"):
-            context = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme=mode
-            )
-            page = context.new_page()
-            label = ""
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=mode)
+    page = context.new_page()
 
-            def refuse(route: Any) -> None:
-                if route.request.url.startswith(address):
-                    route.continue_()
-                else:
-                    errors.append(f"{label}: asks for {route.request.url}")
-                    route.abort()
+    def refuse(route: Any) -> None:
+        if route.request.url.startswith(address):
+            route.continue_()
+        else:
+            errors.append(f"{page.url} asks for {route.request.url}")
+            route.abort()
 
-            page.route("**/*", refuse)
-            page.on("pageerror", lambda error: errors.append(f"{label}: {error}"))
-            page.on(
-                "console",
-                lambda said: said.type == "error" and errors.append(f"{label}: {said.text}"),
-            )
-            for name, place in PAGES.items():
-                label = f"{name}, {size}, {mode}"
-                page.goto(f"{address}/{place}", wait_until="load")
-                errors += [f"{label}: {problem}" for problem in wrong_with(page, name)]
-                if screenshots is not None:
-                    page.screenshot(
-                        path=screenshots / f"{name.replace(chr(32), chr(95))}-{size}-{mode}.png"
-                    )
-            shown = page.evaluate("document.documentElement.dataset.theme")
-            if shown != mode:
-                errors.append(f"{size}: {mode} was asked for, {shown} is shown")
-            context.close()
-    return errors
+    page.route("**/*", refuse)
+    page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+    page.on(
+        "console",
+        lambda said: said.type == "error" and errors.append(f"{page.url}: {said.text}"),
+    )
+    for name, place in PAGES.items():
+        page.goto(f"{address}/{place}", wait_until="load")
+        errors += [f"{name}: {problem}" for problem in wrong_with(page, name)]
+        if screenshots is not None:
+            page.screenshot(path=screenshots / f"{name.replace(' ', '_')}-{size}-{mode}.png")
+    shown = page.evaluate("document.documentElement.dataset.theme")
+    if shown != mode:
+        errors.append(f"{mode} was asked for, {shown} is shown")
+    context.close()
+    return [f"{size}, {mode}: {error}" for error in errors]
 
 
 def main() -> int:
@@ -126,7 +120,12 @@ def main() -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options.browser, args=OPTIONS)
         address = f"http://127.0.0.1:{server.server_port}"
-        errors = look(browser, address, options.screenshots)
+        errors = [
+            error
+            for size in SIZES
+            for mode in ("light", "dark")
+            for error in look(browser, address, size, mode, options.screenshots)
+        ]
         browser.close()
     print("\n".join(errors) or f"{len(PAGES)} pages, {', '.join(SIZES)}, light and dark: all well")
     return 1 if errors else 0
