@@ -25,6 +25,7 @@ PAGES = {
     "guide": "guides/check.html",
     "networks": "guides/into_your_model.html",
     "reference": "reference/layers.html#keras_rk.layers.RKResidual",
+    "methods": "reference/tableaux.html#the-named-methods",
     "how it works": "how_it_works/loops.html",
     "compared": "compared.html",
     "search": "search.html?q=tableau",

@@ -26,6 +26,7 @@ extensions = [
     "sphinx_copybutton",
     "docstrings",
     "mathml",
+    "methods",
 ]
 exclude_patterns = ["_build"]
 templates_path = []

@@ -139,5 +139,7 @@ def test_the_site_builds_without_warnings_and_describes_every_public_name(tmp_pa
         expected |= {f"{module}.{n}" for n in listed_names(source)}
     expected.remove("keras_rk.proof.checker.CheckReport")  # described as keras_rk.CheckReport
     assert expected - described == set()
+    methods = (tmp_path / "reference/tableaux.html").read_text(encoding="utf-8")
+    assert [name for name in keras_rk.tableaux.names() if f">{name}<" not in methods] == []
     pages = [*tmp_path.rglob("*.html")]
     assert not [p for p in pages if re.search(r'<(script|link)[^>]*="https?://', p.read_text())]
