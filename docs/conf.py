@@ -57,6 +57,7 @@ html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+toc_object_entries_show_parents = "hide"
 default_role = "literal"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -64,6 +65,7 @@ autodoc_inherit_docstrings = False  # those of Keras are in its Markdown, and in
 autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes in a list; properties have entries of their own
+napoleon_use_param = False  # several arguments described together stay together
 napoleon_use_rtype = False
 napoleon_custom_sections = [
     ("Call arguments", "params_style"),

@@ -22,7 +22,8 @@ CODE = re.compile(r"(?<![`\w])(`[^`\n]+(?:\n[^`\n]+)?`)(?!`)")
 NAMES = re.compile(r"^( +(?:[a-z_0-9]+, )*[a-z_0-9]+,)\n +", re.MULTILINE)
 LETTER = re.compile(r"((?:^|: ) *[A-Za-z])\.(?=\s|$)", re.MULTILINE)  # not the first of a list
 SECTION = re.compile(r"[A-Z][A-Za-z ]+:$")
-BEFORE_NAPOLEON = 400
+BEFORE_NAPOLEON, AFTER_NAPOLEON = 400, 600
+FIELD = re.compile(r"^ *:ivar (?:\S+, )+\S+:")
 public_names_found: dict[str, str] = {}
 
 
@@ -105,6 +106,14 @@ def process(
     lines[:] = in_markup(lines)
 
 
+def mend(_app: Any, what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """What Napoleon takes for types: names before others, and what stands before a colon."""
+    lines[:] = [FIELD.sub(lambda found: found[0].replace(", ", ","), line) for line in lines]
+    types = [k for k, line in enumerate(lines) if line.startswith(":type: ")]
+    if what == "property" and types:
+        lines[0] = f"{lines.pop(types[0]).removeprefix(':type: ')}: {lines[0]}"
+
+
 def signature(
     _app: Any, what: str, _name: str, described: Any, _options: Any, given: str, returned: str
 ) -> tuple[str, str]:
@@ -120,5 +129,6 @@ def signature(
 def setup(app: Any) -> dict[str, bool]:
     public_names_found.update(public_names())
     app.connect("autodoc-process-docstring", process, priority=BEFORE_NAPOLEON)
+    app.connect("autodoc-process-docstring", mend, priority=AFTER_NAPOLEON)
     app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
