@@ -28,6 +28,9 @@ from .docs_pages import (
     run_page,
 )
 
+if not DOCS.exists():
+    pytest.skip("a source distribution has no docs", allow_module_level=True)
+
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 EXACT_GUIDES = [path for path in GUIDES if not needs_keras(path)]
 REFERENCE = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("reference/*.md"))
@@ -50,8 +53,6 @@ MODULES = {
 # of `keras_rk.analysis`, what the analyses share, and what `keras_rk` has itself
 HELPERS = {"analyse", "arguments", "checking", "elimination", "entries", "entry", "resolvent"}
 HELPERS |= {"scaled"}
-
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="a source distribution has no docs")
 
 
 def name(path: Path) -> str:
