@@ -89,6 +89,15 @@ def test_links_lead_to_a_file_and_a_heading(path):
         assert not anchor or anchor in anchors(target), f"{name(path)} links to {file}#{anchor}"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_what_a_page_includes_is_there(path):
+    text = path.read_text(encoding="utf-8")
+    for file, options in re.findall(r"^```\{include\} (\S+)\n(.*?)^```$", text, re.M | re.DOTALL):
+        included = (path.parent / file).read_text(encoding="utf-8")
+        for place in re.findall(r'^:(?:start-after|end-before): "(.*)"$', options, re.MULTILINE):
+            assert included.count(f"\n{place}\n") == 1
+
+
 @pytest.mark.parametrize("path", [p for p in PAGES if p != DOCS / "index.md"], ids=name)
 def test_every_page_stands_in_the_navigation(path):
     index = path.parent / "index.md"
