@@ -124,6 +124,7 @@ def looks_like_float(value: Coefficient) -> bool:
 
 
 def is_symbolic(value: Coefficient) -> bool:
+    """Whether a number is an expression of SymPy: no fraction and no sum of square roots."""
     return type(value) is not Fraction and not isinstance(value, Fraction | Surd)
 
 

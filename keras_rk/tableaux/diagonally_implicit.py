@@ -38,17 +38,17 @@ class _Method:
 def sdirk(stages: int, order: int | None = None, *, digits: int | None = None) -> Tableau:
     """A published singly diagonally implicit method with s stages: a_ii = gamma, a_ij = 0, j > i.
 
-    ====== ===== ============================================================ =====================
-    stages order gamma                                                        stable
-    ====== ===== ============================================================ =====================
-    1      1     1 (the implicit Euler method)                                L, algebraically
-    1      2     1/2 (the implicit midpoint rule)                             A, algebraically
-    2      2     1 - sqrt(2)/2 (Alexander)                                    L
-    2      3     (3 + sqrt(3))/6 (Norsett, Crouzeix)                          A, algebraically
-    3      3     0.4358665..., a root of 6 x^3 - 18 x^2 + 9 x - 1 (Alexander) L
+    ====== ===== ============================================================= =====================
+    stages order gamma                                                         stable
+    ====== ===== ============================================================= =====================
+    1      1     1 (the implicit Euler method)                                 L, algebraically
+    1      2     1/2 (the implicit midpoint rule)                              A, algebraically
+    2      2     1 - sqrt(2)/2 (Alexander)                                     L
+    2      3     (3 + sqrt(3))/6 (Norsett, Crouzeix)                           A, algebraically
+    3      3     0.4358665..., a root of 6 x^3 - 18 x^2 + 9 x - 1 (Alexander)  L
     3      4     1.0685790..., a root of 24 x^3 - 36 x^2 + 12 x - 1 (Crouzeix) A, algebraically
-    5      4     1/4 (Hairer, Wanner), with embedded weights of order 3       L
-    ====== ===== ============================================================ =====================
+    5      4     1/4 (Hairer, Wanner), with embedded weights of order 3        L
+    ====== ===== ============================================================= =====================
 
     Args:
         stages: 1, 2, 3 or 5.
