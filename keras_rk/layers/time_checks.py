@@ -132,6 +132,11 @@ def check_times(times: Any, y: Any, layer: Any) -> None:
             "`times` must begin with the time of y and have at least one more. "
             f"Received: times of shape {shape} (layer {layer.name!r})."
         )
+    if shape[-1] is None and not isinstance(times, keras.KerasTensor):
+        raise ValueError(
+            "The number of `times` must be known when a graph is made: give the input of the model "
+            f"a shape. Received: times of shape {shape} (layer {layer.name!r})."
+        )
     blocks = layer.intervals
     if blocks is not None and not _agree(shape[-1], blocks + 1):
         raise ValueError(
