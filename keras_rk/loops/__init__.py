@@ -26,7 +26,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rk.loops.common import Body, rematerialised, scan_in_python, symbolic
+from keras_rk.loops.common import Body, March, Marching, rematerialised, scan_in_python, symbolic
+from keras_rk.loops.common import march_in_python as march_in_python
 from keras_rk.loops.common import rows as rows
 
 
@@ -34,6 +35,11 @@ from keras_rk.loops.common import rows as rows
 def _native() -> Any:
     """What is written for the backend in use, in a module of its own."""
     return import_module(f"{__name__}.{keras.backend.backend()}_loops")
+
+
+@lru_cache(maxsize=1)
+def _native_marches() -> Any:
+    return import_module(f"{__name__}.{keras.backend.backend()}_marches")
 
 
 def _is(*backends: str) -> bool:
@@ -54,7 +60,7 @@ class Loop:
         self.traces: dict[Hashable, Any] = {}
         self._compiled = jit_compile
         if _is("jax", "tensorflow", "torch"):
-            _native()  # not to be imported while `torch.compile` looks on
+            _native(), _native_marches()  # not to be imported while `torch.compile` looks on
 
     def __reduce__(self) -> tuple:  # a copy of a layer traces for itself
         return Loop, (self.jit_compile,)
@@ -112,6 +118,35 @@ class Loop:
             return _native().scan(*arguments)
         again = rematerialised(body, _remat) if remat else body
         return scan_in_python(again, carry, xs, constants, length, outputs)
+
+    def march(
+        self, marching: Marching, state: Any, constants: Any, *, key: Hashable, traceable: bool
+    ) -> March:
+        """Tries from a state until no more are wanted, at most `marching.most`.
+
+        Like `while`, but with a gradient: that of the steps, which are the tries that are kept,
+        each computed again from the state before it, so that memory grows by one state a step.
+        Neither pass takes longer than the tries that there are, however many there might be.
+
+            begin(state, constants) -> control
+            attempt(state, control, constants) -> (state, control, record, kept, more)
+            advance(state, record, constants) -> state
+
+        An attempt that is kept leads where `advance` leads with its record, one that is not kept
+        leaves the state alone; `kept` and `more` are truth values. All of them are pure functions
+        of nested tuples of tensors. `control` and `record` count as constants for the gradient,
+        which cannot be differentiated again.
+
+        Args:
+            key: what these functions depend on apart from their arguments.
+            traceable: whether PyTorch may run them as Python code just once for each key.
+        """
+        if _is("torch"):
+            trace = (key, self._compiled, True) if traceable else None
+            return _native_marches().march(marching, state, constants, self.traces, trace)
+        if _is("jax", "tensorflow"):
+            return _native_marches().march(marching, state, constants)
+        return march_in_python(marching, state, constants)[0]
 
 
 def remat(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -51,3 +51,56 @@ def symbolic(value: Any) -> Any:
 def is_tensor(value: Any) -> bool:
     """Whether `value` is one array or tensor, symbolic or not."""
     return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+class March(NamedTuple):
+    """Where `Loop.march` leads.
+
+    Attributes:
+        state: after the last step.
+        control: after the last try.
+        path: the state before each step, along a new first axis, as long as the first `most` steps
+            or as there are; what comes after the last step means nothing. None unless asked for.
+    """
+
+    state: Any
+    control: Any
+    path: Any
+
+
+class Marching(NamedTuple):
+    """What a march is made of: see `Loop.march`; `control` and `record` stand for a structure."""
+
+    control: Any
+    record: Any
+    begin: Callable[[Any, Any], Any]
+    attempt: Callable[[Any, Any, Any], tuple]
+    advance: Callable[[Any, Any, Any], Any]
+    most: int
+    path: bool
+
+
+def march_in_python(marching: Marching, state: Any, constants: Any) -> tuple[March, list, list]:
+    """The march, and the states and the records of all steps; it ends as soon as it can."""
+    control = marching.begin(state, constants)
+    states, records, more, tries = [], [], True, 0
+    while more and tries < marching.most:
+        before = state
+        state, control, record, kept, go_on = marching.attempt(state, control, constants)
+        more, tries = bool(go_on), tries + 1
+        if kept:
+            states.append(before)
+            records.append(record)
+    path = stacked(states or [state]) if marching.path else None
+    return March(state, control, path), states, records
+
+
+def stacked(values: list) -> Any:
+    """Nested tuples of tensors as one, along a new first axis."""
+    columns = zip(*map(flatten, values), strict=True)
+    return pack(values[0], [ops.stack(column) for column in columns])
+
+
+def row(values: Any, place: int) -> Any:
+    """The nested tuple at a place of what is stacked."""
+    return pack(values, [x[place] for x in flatten(values)])
