@@ -139,12 +139,13 @@ class Loop:
 
         Args:
             key: what these functions depend on apart from their arguments.
-            traceable: whether PyTorch may run them as Python code just once for each key.
+            traceable: whether PyTorch, and JAX outside of `jit`, may run them as Python code just
+                once for each key.
         """
-        if _is("torch"):
+        if _is("jax", "torch"):
             trace = (key, self._compiled, True) if traceable else None
             return _native_marches().march(marching, state, constants, self.traces, trace)
-        if _is("jax", "tensorflow"):
+        if _is("tensorflow"):
             return _native_marches().march(marching, state, constants)
         return march_in_python(marching, state, constants)[0]
 

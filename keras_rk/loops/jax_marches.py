@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,9 +13,21 @@ from keras_rk.loops.jax_convolutions import with_fast_convolutions
 from keras_rk.loops.jax_loops import is_compiling
 
 
-def march(marching: Marching, state: Any, constants: Any) -> March:
-    """`Loop.march`: compiled where a graph is being made; else a Python loop, and its steps."""
-    compiled = is_compiling((state, constants))
+def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any) -> March:
+    """`Loop.march`: compiled, as part of a graph or by itself; else a Python loop.
+
+    Args:
+        key: that of what is compiled by itself; None where that is impossible.
+    """
+    in_graph = is_compiling((state, constants))
+    if in_graph or key is None:
+        return _differentiable(marching, in_graph)(state, constants)
+    if key not in traces:
+        traces[key] = jax.jit(_differentiable(marching, True))
+    return traces[key](state, constants)
+
+
+def _differentiable(marching: Marching, compiled: bool) -> Callable[[Any, Any], March]:
     if compiled:
         marching = marching._replace(
             begin=with_fast_convolutions(marching.begin),
@@ -37,7 +50,7 @@ def march(marching: Marching, state: Any, constants: Any) -> March:
         return backward(marching, steps, constants, tangents)
 
     run.defvjp(keeping, pull_back)
-    return run(state, constants)
+    return run
 
 
 def _compiled(marching: Marching, state: Any, constants: Any, keep: bool) -> tuple[March, Any]:

@@ -32,7 +32,10 @@ def march(marching: Marching, state: Any, constants: Any) -> March:
         structure, steps = forward(marching, state, constants)
 
         def gradient(*received: Any) -> list:
-            tangents = pack(structure, received)
+            # What nothing depends on is None, what comes from gathers is sparse.
+            pairs = zip(flatten(structure), received, strict=True)
+            dense = [tf.zeros_like(x) if d is None else tf.convert_to_tensor(d) for x, d in pairs]
+            tangents = pack(structure, dense)
             backward = _gradient_in_graph if in_graph else _gradient_in_python
             return backward(marching, steps, pack(given, inputs)[1], tangents)
 
