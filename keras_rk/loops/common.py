@@ -91,7 +91,7 @@ def march_in_python(marching: Marching, state: Any, constants: Any) -> tuple[Mar
         if kept:
             states.append(before)
             records.append(record)
-    path = stacked(states or [state]) if marching.path else None
+    path = stacked(states or [state]) if marching.path else ()
     return March(state, control, path), states, records
 
 

@@ -80,7 +80,7 @@ def _compiled(marching: Marching, state: Any, constants: Any, keep: bool) -> tup
     rows = room(state) if has_states else None, room(record) if keep else None
     start = state, control, *rows, zero, zero, jnp.ones((), bool)
     state, control, states, records, steps, *_ = jax.lax.while_loop(go_on, body, start)
-    path = states if marching.path else None
+    path = states if marching.path else ()
     return March(state, control, path), (states, records, steps) if keep else None
 
 

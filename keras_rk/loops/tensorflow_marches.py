@@ -74,7 +74,7 @@ def _in_graph(marching: Marching, state: Any, constants: Any) -> tuple[March, tu
     start = (flatten(state), flatten(control), room(state), room(record), 0, 0, tf.constant(True))
     after, control_after, states, records, steps, *_ = tf.while_loop(go_on, body, start)
     rows = pack(state, [x.stack() for x in states]), pack(record, [x.stack() for x in records])
-    path = rows[0] if marching.path else None
+    path = rows[0] if marching.path else ()
     return March(pack(state, after), pack(control, control_after), path), (*rows, steps)
 
 

@@ -26,7 +26,7 @@ def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any
     if any(x.is_meta for x in inputs):  # Keras asks for shapes: those of one try
         control = marching.begin(state, constants)
         after, control, *_ = marching.attempt(state, control, constants)
-        return March(after, control, stacked([state]) if marching.path else None)
+        return March(after, control, stacked([state]) if marching.path else ())
     run = _March(marching, state, constants, traces, key)
     if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
         results = _Function.apply(run, *inputs)
@@ -44,7 +44,7 @@ class _March:
     ) -> None:
         self.marching = marching
         self.given = state, constants
-        path = state if marching.path else None
+        path = state if marching.path else ()
         self.structure = March(state, marching.control, path)
         self.size = len(flatten(state))
         self._traces, self._key = traces, key
