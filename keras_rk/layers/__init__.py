@@ -15,8 +15,9 @@ except ImportError as error:
     ) from error
 
 from keras_rk.layers.concat_time import ConcatTime
+from keras_rk.layers.rk_adaptive import RKAdaptive
 from keras_rk.layers.rk_residual import RKResidual
 from keras_rk.layers.rk_stack import RKStack
 from keras_rk.layers.transformer_encoder import RKTransformerEncoder
 
-__all__ = ["ConcatTime", "RKResidual", "RKStack", "RKTransformerEncoder"]
+__all__ = ["ConcatTime", "RKAdaptive", "RKResidual", "RKStack", "RKTransformerEncoder"]

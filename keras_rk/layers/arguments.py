@@ -163,9 +163,38 @@ def step_size(dt: Any) -> tuple[Any, Any]:
     return given, value
 
 
-def start_time(t0: Any) -> tuple[Any, Any]:
-    """`t0` as it goes into a config, and its exact value."""
-    return _number("`t0` must be a finite number.", "t0", t0)
+def start_time(t0: Any, name: str = "t0") -> tuple[Any, Any]:
+    """`t0`, or another time, as it goes into a config, and its exact value."""
+    return _number(f"`{name}` must be a finite number.", name, t0)
+
+
+def tolerance(name: str, value: Any) -> float:
+    """`value` as a finite float of at least zero."""
+    return loss_weight(name, value)
+
+
+def proved_pair(tableau: Any, with_time: bool) -> tuple[Tableau, int]:
+    """An embedded pair, proved to have the orders that it claims, and the lower of its orders."""
+    pair = proved_tableau(tableau, None, "order", with_time)
+    if pair.b_hat is None:
+        raise ValueError(
+            "Steps that follow their errors need an embedded pair, a tableau with `b_hat`, such as "
+            "'tsitouras54', 'dormand_prince54' or 'bogacki_shampine32'; "
+            "`keras_rk.tableaux.names()` lists all methods. "
+            f"Received: {_called(pair)}."
+        )
+    if fault := _pair_fault(pair):
+        raise TableauError(f"{fault} ({_called(pair)}, with steps that follow their errors)")
+    return pair, _lower_order(pair, pair.claimed_order, pair.claimed_embedded_order)
+
+
+@lru_cache(maxsize=256)
+def _lower_order(pair: Tableau, order: int | None, embedded: int | None) -> int:
+    """The lower order of a pair, whose claims have been proved."""
+    if order is None or embedded is None:
+        report = check(pair)
+        order, embedded = report.order, report.embedded_order
+    return max(1, min(order, embedded or 0))
 
 
 def _number(rule: str, name: str, number: Any) -> tuple[Any, Any]:
