@@ -25,6 +25,9 @@ CALLED_ELSEWHERE = {
     "remat": ("checkpoint", "checkpointing", "rematerialize"),
     "return_states": ("return_sequences", "return_path", "return_trajectory"),
     "t0": ("t", "t_start", "start_time"),
+    "t1": ("t_end", "end_time", "t_final"),
+    "max_steps": ("max_num_steps", "max_nfe", "maxiter"),
+    "first_step": ("dt0", "h0", "initial_step"),
 }
 OF_A_STACK = ("depth", "after", "seed")
 OF_NO_LAYER = {
@@ -32,7 +35,8 @@ OF_NO_LAYER = {
     **dict.fromkeys(("stages", "n_stages", "num_stages"), "the stages are those of the tableau"),
     **dict.fromkeys(
         ("rtol", "atol", "tol", "tolerance", "adaptive"),
-        "steps have a fixed size; `error_estimate=True` with an embedded pair tells their error",
+        "steps have a fixed size; `error_estimate=True` with an embedded pair tells their error, "
+        "and the steps of `RKAdaptive` follow it",
     ),
 }
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-from keras_rk.loops.common import March, Marching, flatten, march_in_python, pack, stacked
+from keras_rk.loops.common import March, Marching, flatten, pack, stacked
 from keras_rk.loops.torch_loops import _TracedScan
 from keras_rk.loops.torch_traces import Traced, lookup
 
@@ -51,30 +52,35 @@ class _March:
 
     def forward(self, inputs: Sequence[Any]) -> tuple[list, list[list]]:
         """The outputs; and for each step the state before it, and its record."""
-        marching = self.marching
-        state, constants = pack(self.given, list(inputs))
-        attempted = (state, marching.control, marching.record, 0, 0)
-        begin = self._traced("begin", marching.begin, marching.control)
-        attempt = self._traced("attempt", marching.attempt, attempted)
-        tried = marching._replace(begin=begin, attempt=attempt)
-        found, states, records = march_in_python(tried, state, constants)
-        saved = [flatten(step) for step in zip(states, records, strict=True)]
-        return flatten(found), saved
+        marching, (state, constants) = self.marching, self.given
+        sizes = [len(flatten(x)) for x in (state, marching.control, marching.record)]
+        a, b, c = np.cumsum(sizes).tolist()
+        before, fixed = list(inputs[:a]), list(inputs[a:])
+        control = self._flat("begin", marching.begin, self.given, inputs)(*inputs)
+        arguments = state, marching.control, constants
+        attempt = self._flat("attempt", marching.attempt, arguments, [*before, *control, *fixed])
+        saved, states, tries, more = [], [], 0, True
+        while more and tries < marching.most:
+            results = attempt(*before, *control, *fixed)
+            kept, more = results[c : c + 2]
+            if kept:
+                saved.append([*before, *results[b:c]])
+            before, control, tries = list(results[:a]), results[a:b], tries + 1
+        if marching.path:
+            rows = [one[:a] for one in saved] or [before]
+            states = [torch.stack(column) for column in zip(*rows, strict=True)]
+        return [*before, *control, *states], saved
 
-    def _traced(self, name: str, function: Callable, structure: Any) -> Callable:
-        """A function of nested tuples of tensors, which runs as a trace where that is possible."""
+    def _flat(
+        self, name: str, function: Callable, arguments: Any, inputs: Sequence[Any]
+    ) -> Callable[..., Sequence[Any]]:
+        """A function of nested tuples as one of tensors; its trace, if it can be traced."""
 
-        def run(*arguments: Any) -> Any:
-            def step(*values: Any) -> list:
-                return flatten(function(*pack(arguments, list(values))))
+        def step(*values: Any) -> list:
+            return flatten(function(*pack(arguments, list(values))))
 
-            inputs = flatten(arguments)
-            traced = self._lookup(name, step, inputs)
-            if traced is None:
-                return function(*arguments)
-            return pack(structure, list(traced.forward(*inputs)[: traced.length]))
-
-        return run
+        traced = self._lookup(name, step, list(inputs))
+        return step if traced is None else traced.forward
 
     def _lookup(
         self, name: str, step: Callable, inputs: list, carried: int = 0, changing: int = 0

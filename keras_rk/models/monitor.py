@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rk.models.inner_layers import method_layers
+from keras_rk.layers.rk_adaptive import RKAdaptive, StepStatistics
+from keras_rk.models.inner_layers import inner_layers, method_layers
 
 
 class RKMonitor(keras.callbacks.Callback):
@@ -26,7 +27,14 @@ class RKMonitor(keras.callbacks.Callback):
     so that `History`, and each callback that comes after this one, sees them: `CSVLogger`,
     `EarlyStopping(monitor="rk_stack_error", mode="min")`. Layers of the same name are numbered:
     `rk_stack_error`, `rk_stack_error_1`. What is inside the blocks of an `RKStack` is not
-    reported: it has no values of its own.
+    reported: it has no values of its own. For each `RKAdaptive` they get what its last call took:
+
+        <layer name>_accepted, <layer name>_rejected    steps, as the mean over the samples
+        <layer name>_evaluations                        of f, for the batch
+        <layer name>_failed                             samples that did not get to the end
+
+    and after each batch in which samples have failed, the layer raises a RuntimeError, or warns, as
+    told by its `on_failure`, which compiled code cannot do by itself.
 
     Attributes:
         history: for each of these names, a list with one array for each epoch, of shape
@@ -60,17 +68,26 @@ class RKMonitor(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[np.ndarray]] = {}
         self._sources: dict[str, Callable[[], Any]] = {}
+        self._adaptive: list[RKAdaptive] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         layers = method_layers(self.model)
-        self._sources = _sources(layers)
+        self._adaptive = [x for x in inner_layers(self.model) if isinstance(x, RKAdaptive)]
+        self._sources = {**_sources(layers), **_sources_of_steps(self._adaptive)}
         if not self._sources:
             names = ", ".join(repr(layer.name) for layer in layers) or "no Runge-Kutta layers"
             raise ValueError(
                 "RKMonitor needs a layer RKResidual or RKStack with `error_estimate=True` or "
-                f"`trainable_dt=True`. Received: a model with {names}."
+                f"`trainable_dt=True`, or an RKAdaptive. Received: a model with {names}."
             )
         self.history = {name: [] for name in self._sources}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._adaptive:
+            _ = self.model  # see below
+        for layer in self._adaptive:
+            if layer.statistics is not None:
+                layer.report_failure(layer.statistics.failed)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         _ = self.model  # on JAX, asking for it brings its variables up to date
@@ -79,6 +96,22 @@ class RKMonitor(keras.callbacks.Callback):
             self.history[name].append(value)
             if logs is not None:
                 logs[name] = float(np.mean(value))
+
+
+def _sources_of_steps(layers: list[RKAdaptive]) -> dict[str, Callable[[], Any]]:
+    """The same for the statistics of steps."""
+
+    def read(layer: RKAdaptive, field: str) -> Any:
+        return getattr(layer.statistics, field)
+
+    sources: dict[str, Callable[[], Any]] = {}
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        number = f"_{seen[layer.name]}" if seen[layer.name] else ""
+        seen[layer.name] += 1
+        for field in StepStatistics._fields:
+            sources[f"{layer.name}_{field}{number}"] = partial(read, layer, field)
+    return sources
 
 
 def _sources(layers: list[Any]) -> dict[str, Callable[[], Any]]:

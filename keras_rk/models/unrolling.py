@@ -8,6 +8,7 @@ import keras
 
 from keras_rk.layers.arguments import truth
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.layers.rk_adaptive import RKAdaptive
 from keras_rk.models.compilation import compile_one, run_alike
 from keras_rk.models.conversion import freeze_alike
 from keras_rk.models.inner_layers import inner_layers
@@ -77,6 +78,7 @@ def unroll(model: keras.layers.Layer, *, copy_weights: bool = False) -> keras.Mo
     ):
         return model
     check_model(model)
+    _check_steps(model)
     source = copy_with_method(model) if copy_weights else model
     new = Unrolling().model_of(source)
     if isinstance(model, keras.Model):
@@ -99,3 +101,14 @@ def check_model(model: Any) -> None:
         "unroll writes out the graph of a functional model, `keras.Model(inputs, outputs)`, or a "
         f"Runge-Kutta layer. Received: {what}."
     )
+
+
+def _check_steps(model: keras.layers.Layer) -> None:
+    """Refuses steps that only data decide on."""
+    adaptive = [x for x in inner_layers(model, templates=True) if isinstance(x, RKAdaptive)]
+    if adaptive:
+        raise ValueError(
+            "The steps of RKAdaptive follow from data, and cannot be written out: put an RKResidual "
+            "with the same f, whose `dt` and `steps` are fine enough, in its place. "
+            f"Received: layer {adaptive[0].name!r}."
+        )

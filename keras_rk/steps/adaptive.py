@@ -95,16 +95,24 @@ class Stages:
         plan = stage_plan(tableau, 1, dtype, estimate=estimate)
         return cls(plan, tuple(float(tableau.exact_c[i]) for i in plan.stages))
 
-    def slopes(self, evaluate: Any, y: Any, t: Any, h: Any, first: tuple = ()) -> list:
-        """The stage derivatives of the step from (t, y) of size h; `first` is one that is known."""
-        found: list = list(first)
-        for node, row in list(zip(self.nodes, self.plan.rows, strict=True))[len(found) :]:
-            time = t + node * h if node else t
-            found.append(evaluate(y + h * weighted_sum(row, found) if row else y, time))
-        return found
+    def step(self, evaluate: Any, y: Any, t: Any, h: Any, first: tuple = ()) -> tuple[Any, list]:
+        """y after the step from (t, y) of size h, and the stage derivatives.
 
-    def change(self, terms: Sequence[Term], h: Any, slopes: list) -> Any:
-        return h * weighted_sum(terms, slopes)
+        Args:
+            first: the first of them, where it is known.
+        """
+        found: list = list(first)
+        new = None
+        for node, row in list(zip(self.nodes, self.plan.rows, strict=True))[len(found) :]:
+            stage = _moved(y, h, row, found)
+            found.append(evaluate(stage, t + node * h if node else t))
+            if row == self.plan.update:  # the last stage of a FSAL method
+                new = stage
+        return _moved(y, h, self.plan.update, found) if new is None else new, found
+
+
+def _moved(y: Any, h: Any, terms: Sequence[Term], slopes: list) -> Any:
+    return y + h * weighted_sum(terms, slopes) if terms else y
 
 
 class AdaptiveIntegration:
@@ -324,11 +332,10 @@ class _March:
         step = h * direction
 
         stages = owner._tries
-        slopes = stages.slopes(self._f(constants), y, t, step, before.slope)
-        new = y + stages.change(stages.plan.update, step, slopes)
-        error = stages.change(stages.plan.estimate, step, slopes)
+        new, slopes = stages.step(self._f(constants), y, t, step, before.slope)
+        error = step * weighted_sum(stages.plan.estimate, slopes)
         norm = control.norm(error, y, new)
-        norm = ops.where(norm < LARGEST_NORM, norm, LARGEST_NORM * ops.ones_like(norm))
+        norm = ops.where(norm < LARGEST_NORM, norm, LARGEST_NORM)
 
         active = ops.logical_and(
             before.interval < last_interval, ops.logical_not(before.failed)
@@ -369,10 +376,9 @@ class _March:
             reached=reached,
             steps=steps,
         )
+        part = h / unit  # zero in an empty interval
         record = Record(
-            number,
-            before.distance / unit,
-            ops.where(accepted, ops.where(size > 0, h / unit, ops.zeros_like(h)), ops.zeros_like(h)),
+            number, before.distance / unit, ops.where(accepted, part, ops.zeros_like(part))
         )
         more = ops.any(ops.logical_and(interval < last_interval, ops.logical_not(failed)))
         return ops.where(accepted, new, y), after, record, kept, more
@@ -382,9 +388,7 @@ class _March:
         times, *_ = constants
         start, length = self._interval(times, record.interval)
         t, step = start + record.start * length, record.size * length
-        stages = self.owner._steps
-        slopes = stages.slopes(self._f(constants), y, t, step)
-        new = y + stages.change(stages.plan.update, step, slopes)
+        new, _ = self.owner._steps.step(self._f(constants), y, t, step)
         return ops.where(record.size > 0, new, y)
 
 
