@@ -233,7 +233,7 @@ def test_methods_without_reuse():
     [
         ({"tableau": "rk4"}, "embedded pair.*'tsitouras54'.*Received: tableau 'rk4'"),
         ({"rtol": -1}, "`rtol` must be a finite number of at least 0"),
-        ({"rtol": 0, atol=0}, "One of `rtol` and `atol` must be positive"),
+        ({"rtol": 0, "atol": 0}, "One of `rtol` and `atol` must be positive"),
         ({"atol": float("nan")}, "`atol` must be"),
         ({"max_steps": 0}, "`max_steps` must be an integer of at least 1"),
         ({"t1": 0}, "`t1` must differ from `t0`"),
@@ -303,6 +303,8 @@ def test_it_cannot_be_unrolled(inside):
 
 def test_a_mask_and_the_training_flag_reach_f():
     class Seen(keras.layers.Layer):
+        supports_masking = True
+
         def call(self, y, mask=None, training=None):
             mask = ops.cast(mask, y.dtype)[..., None]
             return (2.0 if training else 1.0) * mask * ops.ones_like(y)

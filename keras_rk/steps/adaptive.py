@@ -172,8 +172,7 @@ class AdaptiveIntegration:
             kind: what stands for the kind of call, for traces.
         """
         several = times.shape[0] > 2
-        march = _March(self, field, len(y.shape), several)
-        # On PyTorch, dropout may draw from its generator, whatever the state of a seed says.
+        march = _March(self, field, y, several)
         marching = Marching(
             control=_structure(self._reuses, several),
             record=Record(0, 0, 0),
@@ -186,7 +185,6 @@ class AdaptiveIntegration:
         given = times, tuple(state), tuple(field.constants())
         key = "march", kind, self.by_sample, len(times.shape), several
         found = self.loop.march(marching, y, given, key=key, traceable=traceable)
-        march.finish()
         control = Control(*found.control)
         done = ops.equal(control.interval, times.shape[0] - 1)
         y_end = ops.where(done, found.state, float("nan"))
@@ -221,21 +219,18 @@ class _March:
     """The functions that a march consists of, for one call."""
 
     def __init__(
-        self, owner: AdaptiveIntegration, field: VectorField, rank: int, several: bool
+        self, owner: AdaptiveIntegration, field: VectorField, y: Any, several: bool
     ) -> None:
         self.owner = owner
         self.field = field
         self.several = several
-        by_sample = owner.by_sample
-        axes = tuple(range(1, rank)) if by_sample else None
+        self._rank = len(y.shape)
+        axes = tuple(range(1, self._rank)) if owner.by_sample else None
         self.control = StepControl(owner.rtol, owner.atol, owner.order, axes)
-        self._rank = rank
+        # On PyTorch, dropout may draw from its generator, whatever the state of a seed says.
         self._generator = loops.Generator() if field.seeds else None
-        self._evaluated = 0
-
-    def finish(self) -> None:
         if self._generator is not None:
-            self._generator.finish()
+            self._generator.before(0, y)
 
     def _f(self, constants: tuple) -> Any:
         """f(y, t), with the same random numbers each time."""
@@ -244,8 +239,7 @@ class _March:
 
         def evaluate(y: Any, t: Any) -> Any:
             if self._generator is not None:
-                self._generator.before(self._evaluated, y)
-                self._evaluated += 1
+                self._generator.before(2, y)  # back to where it was at first
             return field(state, y, t).k
 
         return evaluate
