@@ -111,10 +111,11 @@ class RKAdaptive(keras.layers.Wrapper):
             "bogacki_shampine32", or a `keras_rk.Tableau` with `b_hat`.
         rtol, atol: the relative and the absolute tolerance, of which one may be zero. In float32,
             less than 1e-6 cannot be had.
-        max_steps: how many tries, accepted or not, a sample has (with `control="batch"`: the batch).
+        max_steps: how many tries, accepted or not, a sample has; the batch, with
+            `control="batch"`.
         t0, t1: from when to when, if the call does not say. t1 < t0 integrates backwards.
-        control: `"sample"`: each sample has steps of its own, so that its result does not depend on
-            the others; the batch is evaluated until the last one is done. `"batch"`: all take the
+        control: `"sample"`: each sample has steps of its own, so that its result does not depend
+            on the others; the batch is evaluated until the last one is done. `"batch"`: all take the
             same steps, and the norm is the mean over the batch, as in torchdiffeq; faster where
             samples are alike.
         first_step: the size of the first step; None guesses it, for two evaluations of f.
@@ -319,7 +320,9 @@ class RKAdaptive(keras.layers.Wrapper):
             loss = total(evaluation.losses, self._state_dtype)
             if loss is not None:
                 self.add_loss(loss)
-            after = [evaluation.state[n] if n in effects.written else x for n, x in enumerate(state)]
+            after = [
+                evaluation.state[n] if n in effects.written else x for n, x in enumerate(state)
+            ]
             field.write(after, state)  # seeds, as one evaluation leaves them
         return self._integration.solve(
             field, state, y, times, kind=effects.kind, traceable=effects.traceable

@@ -69,7 +69,9 @@ def check_times(times: Any, layer: keras.layers.Layer) -> None:
     if values is None:
         return
     if not np.all(np.isfinite(values)):
-        raise ValueError(f"Times must be finite. Received: {_shown(values)} (layer {layer.name!r}).")
+        raise ValueError(
+            f"Times must be finite. Received: {_shown(values)} (layer {layer.name!r})."
+        )
     steps = np.diff(values.reshape(len(values), -1), axis=0)
     if np.any((steps > 0).any(axis=0) & (steps < 0).any(axis=0)):
         raise ValueError(

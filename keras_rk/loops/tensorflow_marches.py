@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_rk.loops.common import March, Marching, flatten, march_in_python, pack
+from keras_rk.loops.common import March, Marching, flatten, march_in_python, pack, row
 from keras_rk.loops.tensorflow_convolutions import with_fast_convolutions
 from keras_rk.loops.tensorflow_loops import _gradients
 
@@ -36,7 +36,7 @@ def march(marching: Marching, state: Any, constants: Any) -> March:
             pairs = zip(flatten(structure), received, strict=True)
             dense = [tf.zeros_like(x) if d is None else tf.convert_to_tensor(d) for x, d in pairs]
             tangents = pack(structure, dense)
-            backward = _gradient_in_graph if in_graph else _gradient_in_python
+            backward: Any = _gradient_in_graph if in_graph else _gradient_in_python
             return backward(marching, steps, pack(given, inputs)[1], tangents)
 
         return flatten(structure), gradient
@@ -89,8 +89,8 @@ def _gradient_in_graph(marching: Marching, steps: tuple, constants: Any, tangent
 
     def body(place: Any, tangent: list, sums: list) -> tuple:
         place = place - 1
-        at = [pack(rows, [x[place] for x in flatten(rows)]) for rows in (states, records)]
-        new, found = _pulled_back(marching, *at, constants, active, tangent)
+        state, record = row(states, place), row(records, place)
+        new, found = _pulled_back(marching, state, record, constants, active, tangent)
         if marching.path:
             new = [x + rows[place] for x, rows in zip(new, flatten(tangents.path), strict=True)]
         sums = [total + more for total, more in zip(sums, found, strict=True)]

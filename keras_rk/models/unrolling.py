@@ -108,7 +108,7 @@ def _check_steps(model: keras.layers.Layer) -> None:
     adaptive = [x for x in inner_layers(model, templates=True) if isinstance(x, RKAdaptive)]
     if adaptive:
         raise ValueError(
-            "The steps of RKAdaptive follow from data, and cannot be written out: put an RKResidual "
-            "with the same f, whose `dt` and `steps` are fine enough, in its place. "
+            "The steps of RKAdaptive follow from data, and cannot be written out: put an "
+            "RKResidual with the same f, whose `dt` and `steps` are fine enough, in its place. "
             f"Received: layer {adaptive[0].name!r}."
         )

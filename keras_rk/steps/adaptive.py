@@ -192,8 +192,13 @@ class AdaptiveIntegration:
             y_end = self._at_times(y, y_end, found.path, control)
         samples = ops.cast(ops.shape(y)[0], "int32") if not self.by_sample else 1
         failed = ops.sum(ops.cast(ops.logical_not(done), "int32")) * samples
-        counts = [ops.mean(ops.cast(n, self.dtype)) for n in (control.accepted, control.tried)]
-        return Solved(y_end, *counts, failed, ops.max(control.tried))
+        return Solved(
+            y_end,
+            ops.mean(ops.cast(control.accepted, self.dtype)),
+            ops.mean(ops.cast(control.tried, self.dtype)),
+            failed,
+            ops.max(control.tried),
+        )
 
     def _at_times(self, y: Any, y_end: Any, path: Any, control: Control) -> Any:
         """y at all times, shape (batch, times, ...), from the states before all steps."""
@@ -211,8 +216,8 @@ class AdaptiveIntegration:
 
 
 def _structure(reuses: bool, several: bool) -> Control:
-    values: list[Any] = [0] * 8
-    return Control(*values, (0,) if reuses else (), (0,) if several else (), 0)
+    slope, reached = (0,) if reuses else (), (0,) if several else ()
+    return Control(0, 0, 0, 0, 0, 0, 0, 0, slope, reached, 0)
 
 
 class _March:
@@ -331,9 +336,7 @@ class _March:
         norm = control.norm(error, y, new)
         norm = ops.where(norm < LARGEST_NORM, norm, LARGEST_NORM)
 
-        active = ops.logical_and(
-            before.interval < last_interval, ops.logical_not(before.failed)
-        )
+        active = ops.logical_and(before.interval < last_interval, ops.logical_not(before.failed))
         accepted = ops.logical_and(active, norm <= 1)
         if_accepted, if_rejected = control.factors(norm, before.norm)
         longer = h / if_accepted
