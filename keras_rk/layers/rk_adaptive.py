@@ -115,9 +115,8 @@ class RKAdaptive(keras.layers.Wrapper):
             `control="batch"`.
         t0, t1: from when to when, if the call does not say. t1 < t0 integrates backwards.
         control: `"sample"`: each sample has steps of its own, so that its result does not depend
-            on the others; the batch is evaluated until the last one is done. `"batch"`: all take the
-            same steps, and the norm is the mean over the batch, as in torchdiffeq; faster where
-            samples are alike.
+            on the others; the batch is evaluated until the last one is done. `"batch"`: all take
+            the same steps, and the norm is the mean over the batch, as in torchdiffeq.
         first_step: the size of the first step; None guesses it, for two evaluations of f.
         on_failure: what happens to samples that do not get to the end. `"error"`: a RuntimeError
             where values are there at once: on PyTorch always, on JAX and TensorFlow if not
