@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras.src.testing import TestCase
 
-from keras_rk.layers import RKResidual, RKStack
+from keras_rk.layers import RKAdaptive, RKResidual, RKStack
 from tests.keras_helpers import dense, slow
 
 
@@ -65,6 +65,23 @@ def test_run_layer_test_with_a_custom_tableau():
         input_shape=(2, 4),
         expected_output_shape=(2, 4),
         supports_masking=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["dense", *slow("losses", "conv1d", "dropout", "functional")])
+def test_run_layer_test_of_adaptive_steps(name):
+    make, shape, trainable, non_trainable, seeds, losses = CASES[name]
+    TestCase().run_layer_test(
+        RKAdaptive,
+        init_kwargs={"layer": make(), "tableau": "heun_euler21", "rtol": 0.1, "t1": "1/2"},
+        input_shape=shape,
+        expected_output_shape=shape,
+        expected_num_trainable_weights=trainable,
+        expected_num_non_trainable_weights=non_trainable + 1,  # the statistics
+        expected_num_seed_generators=seeds,
+        expected_num_losses=losses,
+        supports_masking=True,
+        run_training_check=trainable > 0,
     )
 
 

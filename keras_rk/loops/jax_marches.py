@@ -12,6 +12,8 @@ from keras_rk.loops.common import March, Marching, flatten, march_in_python, pac
 from keras_rk.loops.jax_convolutions import with_fast_convolutions
 from keras_rk.loops.jax_loops import is_compiling
 
+MOST_COMPILED = 32  # for each layer
+
 
 def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any) -> March:
     """`Loop.march`: compiled, as part of a graph or by itself; else a Python loop.
@@ -23,6 +25,8 @@ def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any
     if in_graph or key is None:
         return _differentiable(marching, in_graph)(state, constants)
     if key not in traces:
+        if len(traces) >= MOST_COMPILED:
+            traces.pop(next(iter(traces)))
         traces[key] = jax.jit(_differentiable(marching, True))
     return traces[key](state, constants)
 
