@@ -92,7 +92,6 @@ def network(make, shape, layer, state):
     return keras.Sequential([keras.Input(shape), block]), normal(4, *shape)
 
 
-DEAR = ("recurrent", "self_attention", "steps_of_inner", "stack-shared", "stack-first")
 NETWORKS = {
     **{
         name: lambda make=make, shape=shape, n=n: network(make, shape, RKResidual, STATES[n % 3])
@@ -104,13 +103,15 @@ NETWORKS = {
 }
 
 
-def cases(quick):
-    """All networks by name, of which a quick run takes some."""
-    marks = {name: () if name in quick else (pytest.mark.slow,) for name in NETWORKS}
-    return [pytest.param(name, marks=marks[name], id=name) for name in NETWORKS]
+def cases(*quick):
+    """All networks by name, of which a quick run, and most backends, take some."""
+    rest = (pytest.mark.slow, pytest.mark.repeated)
+    return [pytest.param(x, marks=() if x in quick else rest, id=x) for x in NETWORKS]
 
 
-@pytest.mark.parametrize("name", cases(NETWORKS.keys() - set(DEAR)))
+@pytest.mark.parametrize(
+    "name", cases("dead", "normalized", "with_time", "with_context", "stack-dropped")
+)
 def test_lipschitz(name):
     model, data = NETWORKS[name]()
     before = model.get_weights()
@@ -133,7 +134,7 @@ def test_lipschitz(name):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", cases({"inner", "stack-per_evaluation", "with_context"}))
+@pytest.mark.parametrize("name", cases())
 def test_those_that_run_the_network(name):
     model, data = NETWORKS[name]()
     before = model.get_weights()

@@ -71,8 +71,8 @@ def lipschitz(
     >>> block = lipschitz(model, np.ones((8, 2)), verbose=0).blocks[0]
     >>> f"{block.lipschitz:.2f} {block.spectral_radius:.2f} {block.scaled:.2f}"
     '4.00 4.00 2.00'
-    >>> block.is_inside, f"{block.amplification.factors[0]:.3f}"
-    (True, '0.333')
+    >>> block.is_inside, sorted(round(factor, 3) for factor in block.amplification.factors)[0]
+    (True, 0.333)
 
     f must treat each sample by itself, and is evaluated as in the first stage of the first step of
     its block: with the moving statistics and the time of that.
