@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_rk.diagnostics import observed_order
+from keras_rk.diagnostics.convergence import ROUND_OFF, Limit, fitted_order
 from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import discretisation, sequential
 from tests.keras_helpers import dense, normal
@@ -67,8 +68,65 @@ def test_nothing_left_to_fit(tmp_path):
     report = order(model, Y, substeps=(1, 2), reference="euler")
     assert report.fit is None
     assert report.orders == (None,)
-    assert "Observed order: -" in str(report)
+    assert "Observed order: - (no distance is above four times" in str(report)
     report.plot(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize(
+    "distances, floor, fit, note",
+    [
+        ((0.16, 0.04, 0.01, 0.0025), 1e-6, 2, ""),
+        ((1e8, 1e3, 0.016, 0.001, 6.25e-5), 1e-6, 4, "without 1, 2 substeps"),  # all: slope 10
+        ((np.inf, 0.2, 0.1, 0.05), 1e-6, 1, "without 1 substeps"),
+        ((1e6, 1e4, 1.0, 0.01), 1e-6, None, "orders still change, 13.3 and 6.64 at last"),
+        ((0.1, 0.2, 0.4), 1e-6, None, "distances do not fall"),
+        ((0.1, np.nan, 0.1, 0.12), 1e-6, None, "distances do not fall"),
+        ((0.1, 0.04, 0.005, 0.002), 1e-6, 1.99, "between 1.32 and 3, as where f has kinks"),
+        ((1.48e-4, 9.25e-6), 1e-7, 4, "by two distances only"),
+        ((1.48e-4, 9.25e-6), 3e-6, None, "only one distance is above four times 3e-06"),
+        ((1e-7, 1e-8), 3e-7, None, "no distance is above"),
+        ((0.1, 0.01), np.inf, None, "the limit is not finite"),
+    ],
+)
+def test_only_the_asymptotic_range_has_an_order(distances, floor, fit, note):
+    found, said = fitted_order([2**k for k in range(len(distances))], distances, floor)
+    assert found == (None if fit is None else pytest.approx(fit, abs=0.05))
+    assert said.startswith(note) and bool(said) == bool(note)
+
+
+@pytest.mark.parametrize(
+    "truncation, rounding, start, expected",
+    [
+        (1e-12, 1e-8, 4, 16),  # at once
+        (1.0, 1e-9, 4, 256),  # more substeps
+        (1e-12, 1e-6, 4, 2),  # nothing but rounding, which adds up: fewer
+    ],
+)
+def test_the_limit_is_computed_as_well_as_it_can_be(truncation, rounding, start, expected):
+    """Outputs that are off by truncation / m^2 + rounding * m."""
+    runs = []
+
+    def run(m):
+        runs.append(m)
+        return np.array([1 + truncation / m**2 + rounding * m])
+
+    limit = Limit(run, start)
+    limit.improve([np.array([1.00005]), np.array([1.000002])])
+    assert limit.substeps == min(expected, 16 * start)
+    assert len(runs) == len(set(runs))
+    off = abs(limit.outputs[0] - run(limit.substeps // 2)[0]) / limit.outputs[0]
+    assert limit.floor == pytest.approx(max(off, ROUND_OFF))
+
+
+def test_an_unstable_network_has_no_order():
+    """dt L is 40: Euler's steps explode, and so does whatever slope is drawn through them."""
+    f = keras.layers.Dense(3, use_bias=False)
+    model = sequential(RKResidual(f, "rk4", 1.0), size=3)
+    model.set_weights([-40 * np.eye(3, dtype="float32")])
+    report = order(model, Y, substeps=(1, 2, 4, 8), reference="rk4")
+    assert report.fit is None
+    assert report.note in str(report)
+    assert "take more substeps" in report.note
 
 
 def test_layers_of_several_methods():

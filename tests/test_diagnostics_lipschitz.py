@@ -6,8 +6,12 @@ import keras
 import numpy as np
 import pytest
 
+from keras_rk.analysis.stability import stability_function
 from keras_rk.diagnostics import lipschitz
-from keras_rk.diagnostics.jacobians import estimated, full_jacobians, norms_and_radii
+from keras_rk.diagnostics.amplification import amplification, is_disc_inside
+from keras_rk.diagnostics.jacobians import along, full_jacobians, norm_and_eigenvalues
+from keras_rk.diagnostics.norms import norm_bounds
+from keras_rk.diagnostics.spectra import leading_eigenvalues
 from keras_rk.layers import ConcatTime, RKResidual, RKStack
 from tests.diagnosed_networks import ROTATION, sequential
 from tests.keras_helpers import dense, normal, numpy, unrolled
@@ -97,6 +101,7 @@ def test_states_after_each_step_count():
 
 
 def test_large_states_get_a_lower_bound():
+    pytest.importorskip("scipy")
     W = np.diag([1.0, -2.0, 0.5]).astype("float32")
     model = sequential(RKResidual(linear(W), "rk4", 0.5), size=3)
     model.set_weights([W])
@@ -179,11 +184,154 @@ def test_jacobians_of_a_function():
     jacobians = full_jacobians(f, y)
     for n in range(5):
         np.testing.assert_allclose(jacobians[n], np.diag(2 * (1 + n) * y[n].ravel()), atol=1e-6)
-    norm, radius = norms_and_radii(jacobians)
-    bound, estimate = estimated(f, y, 40, np.random.default_rng(0))
-    assert norm == pytest.approx(radius)
-    assert bound == pytest.approx(norm, rel=0.05)
-    assert estimate <= bound <= norm * 1.001
+    norm, eigenvalues = norm_and_eigenvalues(jacobians)
+    assert norm == pytest.approx(np.abs(eigenvalues).max())
+    each = np.arange(5)
+
+    def symmetric(v):  # these Jacobians are
+        return along(f, y, each, along(f, y, each, v))
+
+    norms, above = norm_bounds(symmetric, 5, 4, 40, np.random.default_rng(0))
+    assert norms.max() == pytest.approx(norm, rel=0.05)
+    assert norms.max() <= norm * 1.001
+    assert norm <= above < norm * 1.003
+
+
+def gaussian(size, seed=1):
+    """Of norm two or nearly, with many singular values close to it."""
+    return (normal(size, size, seed=seed) / np.sqrt(size)).astype("float32")
+
+
+def test_large_states_get_bounds_from_both_sides():
+    """A power iteration on J alone found 1.75 for a matrix of norm 2.93, and called it inside."""
+    pytest.importorskip("scipy")
+    W = (1.47 * gaussian(100)).astype("float32")
+    norm, radius = np.linalg.norm(W, 2), np.abs(np.linalg.eigvals(W)).max()
+    assert 2.8 < norm < 2.95
+    model = sequential(RKResidual(linear(W), "rk4", 1.0), size=100)
+    model.set_weights([W])
+    report = lipschitz(model, normal(4, 100), verbose=0)
+    (block,) = report.blocks
+    assert block.lipschitz == pytest.approx(norm, rel=1e-3)
+    assert norm <= block.lipschitz_bound < 1.02 * norm
+    assert block.spectral_radius == pytest.approx(radius, rel=5e-3)
+    assert (block.is_inside_real, block.is_inside) == (False, None)  # by L, and by eigenvalues
+    assert report.verdict == "not known for 1 of 1 blocks"
+    (few,) = steepness(model, normal(4, 100), iterations=3)
+    assert few.lipschitz < norm < few.lipschitz_bound
+    assert few.is_inside_real is None
+    model.set_weights([0.2 * W])
+    assert steepness(model, normal(4, 100))[0].is_inside is True  # |z| <= 0.6 is inside for RK4
+    model.set_weights([W - 3 * np.eye(100)])
+    assert steepness(model, normal(4, 100))[0].is_inside is False
+
+
+@pytest.mark.parametrize(
+    "size, iterations, within", [(90, 20, 0.05), (90, 90, 1e-3), (600, 40, 0.03)]
+)
+def test_norms_of_matrices(size, iterations, within):
+    matrices = np.stack([gaussian(size, seed).astype("float64") for seed in range(3)])
+
+    def product(v):
+        return np.einsum("cji,cjk,ck->ci", matrices, matrices, v)
+
+    norms, above = norm_bounds(product, 3, size, iterations, np.random.default_rng(0))
+    exact = np.linalg.norm(matrices, 2, axis=(1, 2))
+    assert np.all(norms <= exact * (1 + 1e-12))
+    np.testing.assert_allclose(norms, exact, rtol=within)
+    assert exact.max() <= above <= exact.max() * (1 + within)
+
+
+@pytest.mark.parametrize(
+    "matrix, norm, radius",
+    [
+        (np.zeros((80, 80)), 0, 0),
+        (np.eye(80, k=1) * np.eye(80)[0][:, None], 1, 0),  # nilpotent
+        (-np.eye(80), 1, 1),
+        (np.diag([3.0] + [1.0] * 79), 3, 3),
+        (np.kron(np.eye(40), 2 * ROTATION), 2, 2),
+    ],
+)
+def test_iterations_on_special_matrices(matrix, norm, radius):
+    pytest.importorskip("scipy")
+    rng = np.random.default_rng(0)
+    norms, above = norm_bounds(lambda v: v @ matrix.T @ matrix, 2, 80, 20, rng)
+    np.testing.assert_allclose(norms, norm, atol=1e-9)
+    assert norm <= above <= 1.06 * norm
+    found = leading_eigenvalues(lambda v: v @ matrix.T, 2, 80, rng)
+    np.testing.assert_allclose(np.abs(found).max(), radius, atol=1e-6)
+
+
+def test_without_scipy_there_are_no_eigenvalues(monkeypatch):
+    monkeypatch.setattr("keras_rk.diagnostics.spectra._sparse_linear_algebra", lambda: None)
+    model = sequential(RKResidual(linear(TALL), "rk4", 1.0), size=3)
+    model.set_weights([TALL])
+    report = lipschitz(model, Y, full_up_to=2, verbose=0)
+    (block,) = report.blocks
+    assert (block.spectral_radius, block.amplification, block.is_inside) == (None, None, None)
+    assert "pip install scipy" in str(report)
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "tableau, z, factor, outside",
+    [
+        ("euler", 0.5j, np.sqrt(1.25), 1),  # no rotation is stable for Euler's method
+        ("euler", -1 + 0.9j, 0.9, 0),
+        ("euler", -1 + 1.1j, 1.1, 1),
+        ("euler", 0.01 + 0.5j, np.hypot(1.01, 0.5), 1),  # the ODE grows by one percent only
+        ("euler", 0.4, 1.4, 0),  # the ODE grows, too
+        ("euler", -2.1, 1.1, 1),
+        ("midpoint", 1j, np.sqrt(1.25), 1),
+        ("rk4", 2.8j, np.hypot(1 - 2.8**2 / 2 + 2.8**4 / 24, 2.8 - 2.8**3 / 6), 0),
+        ("rk4", 2.9j, np.hypot(1 - 2.9**2 / 2 + 2.9**4 / 24, 2.9 - 2.9**3 / 6), 1),
+    ],
+)
+def test_what_a_step_makes_of_an_eigenvalue(tableau, z, factor, outside):
+    found = amplification(stability_function(tableau), np.array([z, -0.01]))
+    assert found.factors[found.scaled.index(z)] == pytest.approx(factor)
+    assert found.outside == outside
+    if outside:
+        assert found.worst == pytest.approx((z, factor, np.exp(np.real(z))))
+
+
+def test_a_disc_around_zero():
+    euler, rk4 = stability_function("euler"), stability_function("rk4")
+    assert not is_disc_inside(euler, 0.1)  # it holds 0.1i, for which |R| = 1.005
+    assert is_disc_inside(rk4, 0.9)
+    assert not is_disc_inside(rk4, np.inf)
+
+
+@pytest.mark.parametrize(
+    "tableau, dt, verdict",
+    [
+        ("euler", 0.5, "eigenvalues outside in 1 of 1 blocks"),
+        ("euler", -0.5, "eigenvalues outside in 1 of 1 blocks"),
+        ("rk4", 0.5, "inside"),
+    ],
+)
+def test_a_rotation_is_inside_for_some_methods_only(tableau, dt, verdict):
+    model = sequential(RKResidual(linear(ROTATION), tableau, dt))
+    model.set_weights([ROTATION])
+    report = lipschitz(model, Y[:, :2], verbose=0)
+    (block,) = report.blocks
+    assert report.verdict == verdict
+    assert block.is_inside is (verdict == "inside")
+    assert np.abs(block.amplification.worst[0]) == pytest.approx(0.5, rel=1e-3)
+    if tableau == "euler":
+        assert block.is_inside_real  # which is why the real interval is no verdict
+        assert block.amplification.worst[1:] == pytest.approx((np.sqrt(1.25), 1), rel=1e-3)
+    assert report.to_dict()["blocks"][0]["eigenvalues_outside"] == (24 if tableau == "euler" else 0)
+
+
+def test_each_channel_with_its_own_step():
+    layer = RKResidual(linear(ROTATION), "euler", 1.0, trainable_dt="channel")
+    model = sequential(layer)
+    model.set_weights([np.log([0.5, 2.0]).astype("float32"), 2 * ROTATION])
+    (block,) = steepness(model, Y[:, :2])
+    assert block.dt == pytest.approx(2)
+    z = block.amplification.worst[0]  # an eigenvalue of diag(1/2, 2) J
+    assert (z.real, abs(z.imag)) == pytest.approx((0, 2), abs=2e-3)
 
 
 def unused():

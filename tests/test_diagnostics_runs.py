@@ -10,6 +10,7 @@ from keras_rk.diagnostics.refined_model import can_share
 from keras_rk.diagnostics.refinement import coarsened, refined
 from keras_rk.diagnostics.runs import Runs, rows_of_a_batch
 from keras_rk.layers import ConcatTime, RKResidual, RKStack
+from keras_rk.models.moving_statistics import moving_statistics
 from tests.diagnosed_networks import (
     ROTATION,
     circle,
@@ -21,11 +22,18 @@ from tests.diagnosed_networks import (
 from tests.keras_helpers import dense, normal
 
 Y = normal(30, 2)
+POINTS = normal(30, 2, seed=7) + 0.5
 
 
-def runs_of(model, weights="piecewise_constant", recalibrate=True, **kwargs):
-    options = {"batch_size": len(Y), "count": 1, "verbose": 0, "most": 4, **kwargs}
-    return Runs(model, Y, weights=weights, recalibrate=recalibrate, **options)
+def runs_of(model, weights="piecewise_constant", recalibrates=False, data=Y):
+    """Runs of which the moving statistics come from other points."""
+    options = {"batch_size": len(data), "count": 1, "verbose": 0, "most": 4}
+    options |= {"recalibrate": recalibrates, "calibration": POINTS if recalibrates else None}
+    return Runs(model, data, weights=weights, **options)
+
+
+def shares(model, weights, recalibrates):
+    return can_share(model, weights, moving_statistics(model) if recalibrates else [])
 
 
 def own_steps():
@@ -68,12 +76,12 @@ def after_each_block():
 )
 def test_one_trace_computes_what_copies_do(make, weights, recalibrates):
     model = make()
-    assert can_share(model, weights, recalibrates)
+    assert shares(model, weights, recalibrates)
     runs = runs_of(model, weights, recalibrates)
     for tableau, substeps in [(None, 3), ("rk4", 1), ("rk4", 4)]:
         copy = refined(model, tableau, substeps, weights)
         if recalibrates:
-            recalibrate(copy, Y, verbose=0, batch_size=len(Y))
+            recalibrate(copy, POINTS, verbose=0, batch_size=len(Y))
         expected = copy.predict(Y, verbose=0)
         np.testing.assert_allclose(runs(tableau, substeps), expected, rtol=2e-4, atol=2e-5)
     assert len(runs._copies) == 2
@@ -98,20 +106,12 @@ def test_runs_with_both_kinds_of_weights_share_their_traces():
     ],
 )
 def test_other_models_are_copied_for_each_run(make, weights, recalibrates):
-    assert not can_share(make(), weights, recalibrates)
+    assert not shares(make(), weights, recalibrates)
 
 
 def test_states_along_depth():
     y = circle(20)
-    runs = Runs(
-        coarse_rotation(),
-        y,
-        weights="piecewise_constant",
-        recalibrate=True,
-        batch_size=None,
-        count=1,
-        verbose=0,
-    )
+    runs = runs_of(coarse_rotation(), data=y)
     states = runs.run("euler", 2).states
     assert len(states) == 3
     step = np.linalg.matrix_power(np.eye(2) + 3**0.5 / 2 * ROTATION, 2)
@@ -135,15 +135,7 @@ def test_a_layer_called_in_a_loop_keeps_its_states_to_itself():
     inner = RKResidual(dense(2), "euler", 0.5, steps=2)
     model = keras.Sequential([keras.Input((3, 2)), keras.layers.TimeDistributed(inner)])
     y = normal(4, 3, 2)
-    runs = Runs(
-        model,
-        y,
-        weights="piecewise_constant",
-        recalibrate=True,
-        batch_size=None,
-        count=1,
-        verbose=0,
-    )
+    runs = runs_of(model, data=y)
     expected = refined(model, "rk4", 2, "piecewise_constant").predict(y, verbose=0)
     np.testing.assert_allclose(runs("rk4", 2), expected, rtol=1e-4, atol=1e-6)
 

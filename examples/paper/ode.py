@@ -22,8 +22,9 @@ def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
 
     model = build(network)
     model.set_weights(folder.weights(network, seed))
-    _, _, x, y = paper_data(seed)
-    options = {"batch_size": len(x), "verbose": 0, "metric": right, "control": 0, "coarsening": ()}
+    x_train, _, x, y = paper_data(seed)
+    options = {"verbose": 0, "metric": right, "calibration": x_train}
+    options |= {"control": 0, "coarsening": ()}
     constant = diagnostics.ode_consistency(
         model, x, y, methods=METHODS, substeps=SUBSTEPS, weights="piecewise_constant", **options
     )

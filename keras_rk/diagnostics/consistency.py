@@ -36,7 +36,8 @@ def ode_consistency(
     methods: Sequence[Any] = ("euler", "heun2", "rk4"),
     substeps: Sequence[int] = (1, 2, 4, 8, 16),
     weights: str | None = None,
-    recalibrate: bool = True,
+    recalibrate: bool | None = None,
+    calibration: Any = None,
     metric: Callable[[Any, Any], float] | None = None,
     tolerance: float = 0.05,
     accuracy_tolerance: float = 0.01,
@@ -95,10 +96,12 @@ def ode_consistency(
     Order p shows in the distances only for smooth f and constant weights: with relu, RK4 shows
     about 2, and so does each method of order 2 or more with interpolated weights.
 
-    Moving statistics of `BatchNormalization` fit the evaluations that they were estimated for. So
-    they are estimated anew for each run, from `data` (see `keras_rk.recalibrate`); for the trained
-    network, too, so that like is compared with like. What that alone changed is
-    `report.recalibration_shift`.
+    Moving statistics of a `BatchNormalization` inside of f fit the evaluations that they were
+    estimated for. So they are estimated anew for each run (see `keras_rk.recalibrate`), from
+    training points, `calibration`; for the trained network, too, so that like is compared with
+    like. What that alone changed is `report.recalibration_shift`, which should be small beside
+    `distance`. Statistics after a block, or outside of blocks, are called once whatever the method:
+    they stay as trained.
 
     Args:
         model: a trained Keras model with `RKResidual` or `RKStack` layers.
@@ -109,7 +112,12 @@ def ode_consistency(
         substeps: increasing numbers of substeps; the last one is taken for the limit, and the one
             before it to see how well that is known.
         weights: `"interpolated"`, `"piecewise_constant"` or None, as above.
-        recalibrate: whether to estimate moving statistics anew, where there are any.
+        recalibrate: whether moving statistics are estimated anew in each run. None, the default:
+            those inside of f, which fit no other evaluations; all others are called as often as
+            before, and stay as they are. True: all of them. False: none; each evaluation takes
+            those of the nearest one.
+        calibration: training points for that, in what `model.predict` takes: statistics come from
+            those, and never from `data`. Needed where anything is estimated.
         metric: `metric(targets, outputs)` returns a number, the larger the better. None for one
             that fits the targets. Class numbers or one-hot rows: the share of samples with the
             right largest output; only 0 and 1: the share that is right with outputs, which are
@@ -119,7 +127,9 @@ def ode_consistency(
         control: of how many untrained networks like this one the distance is taken as well; 0 for
             none. Steps that are small enough, or weights that are, make any network an ODE: only a
             distance that training has made smaller has been learned. The initial weights
-            themselves are gone, so that these are fresh draws from the same initializers. Each
+            themselves are gone, so that these are fresh draws from the same initializers (with all
+            moving statistics from `calibration`: without, a network that has any has no control).
+            Each
             takes two runs, of which one is as dear as the limit.
         coarsening: how many times larger steps the network is run with, too, by its own methods;
             where steps, or the blocks of a stack, do not divide by it, there is no such run. (A
@@ -159,11 +169,13 @@ def ode_consistency(
         data,
         weights=lead,
         recalibrate=recalibrate,
+        calibration=calibration,
         batch_size=batch_size,
         count=1 + len(chosen) * len(counts),
         verbose=verbose,
         most=counts[-1],
     )
+    draws = draws if runs.calibration.fits_untrained else 0
     compare = score(targets, runs.trained, metric)
     trained = runs.run()
     outcomes = {(m.name, n): runs.run(m.tableau, n) for m in chosen for n in counts}
@@ -178,6 +190,7 @@ def ode_consistency(
         recalibration_shift=(
             relative_distance(trained.outputs, runs.trained) if runs.recalibrates else None
         ),
+        statistics=runs.calibration.statistics,
         runs=tuple(found.values()),
         limit=found[best.name, counts[-1]],
         limit_error=_deviation(outcomes[best.name, counts[-2]], limit),

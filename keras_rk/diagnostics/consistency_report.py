@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_rk.diagnostics.advice import Steepest, advise
+from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.consistency_plot import ConsistencyPlot
 from keras_rk.diagnostics.plots import draw
 from keras_rk.diagnostics.reports import Report
@@ -76,6 +77,8 @@ class ConsistencyReport(Report):
         weights: what became of weights between blocks, "interpolated" or "piecewise_constant".
         recalibration_shift: how far recalibration alone moved the outputs of the trained network;
             None if there was none.
+        statistics: where moving statistics come from: "estimated anew", "as trained", or "as
+            trained, of the nearest evaluation"; None if there are none.
         runs: the runs, method after method.
         limit: the run that stands for the limit: the finest one of the method of highest order.
         limit_error: the distance of that run from the one before, with fewer substeps, at the
@@ -100,6 +103,7 @@ class ConsistencyReport(Report):
     trained_with: str
     weights: str
     recalibration_shift: float | None
+    statistics: str | None
     runs: tuple[Run, ...]
     limit: Run
     limit_error: float
@@ -187,9 +191,9 @@ class ConsistencyReport(Report):
             *self._of_outputs(),
             *self._of_states(),
         ]
-        if self.recalibration_shift is not None:
-            shift = shown(self.recalibration_shift)
-            lines += _line("recalibration", f"{shift} (what it alone moved the outputs)")
+        if self.statistics is not None:
+            found = statistics_line(self.statistics, self.recalibration_shift)
+            lines += _line("statistics", found)
         if self.metric is not None:
             change = f"{shown(self.accuracy)} trained, {shown(self.accuracy_at_limit)} at the limit"
             lines += _line(self.metric, f"{change}, {shown(self.accuracy_lost)} lost")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,13 +13,18 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
-from keras_rk.diagnostics.plots import positive, powers_of_two
+from keras_rk.diagnostics.calibration import statistics_line
+from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs, relative_distance
 from keras_rk.diagnostics.tables import shown, table
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
 ABOVE_FLOOR = 4  # how many times the floor a distance must be to count
+CHANGE = 0.5  # how far orders of the asymptotic range may be apart, of 1 or relative
+RATE = 1.5  # what twice the substeps divide an error by, at the least
+SCATTER = 2.0  # how far orders may be apart that go up and down
+LIMIT = 4, 16  # times the largest number of substeps: where the limit is, and may be at most
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,15 @@ class OrderReport(Report):
             distance is not above the floor.
         floor: how well the limit is known: its own error, and round-off. Distances of less than
             four times that do not count.
-        fit: the order by least squares over all distances that count; None with fewer than two.
+        fit: the order by least squares over the distances that count, as far as they are in the
+            asymptotic range; None where that cannot be said.
+        note: why there is no order, or what it rests on; empty where nothing is to be said.
         reference: the method that the limit was computed with.
         weights: what became of weights between blocks, "piecewise_constant" or "interpolated";
             interpolated ones show order 2 at most.
+        statistics: where moving statistics come from; None if there are none.
+        recalibration_shift: how far recalibration alone moved the outputs of the trained network;
+            None if there was none.
     """
 
     method: str
@@ -51,34 +62,58 @@ class OrderReport(Report):
     orders: tuple[float | None, ...]
     floor: float
     fit: float | None
+    note: str
     reference: str
     weights: str
+    statistics: str | None = None
+    recalibration_shift: float | None = None
 
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
         rows = zip(self.substeps, self.distances, [None, *self.orders], strict=True)
         return "\n".join(
             [
-                f"Observed order: {shown(self.fit)}",
+                f"Observed order: {shown(self.fit)}" + (f" ({self.note})" if self.note else ""),
                 f"  method  {self.method}{of_method}",
                 f"  limit   {self.reference}, known to {shown(self.floor)}",
                 f"  weights {self.weights.replace('_', ' ')} in depth",
+                *self._statistics(),
                 "",
                 table(["substeps", "to limit", "order"], list(rows)),
             ]
         )
 
+    def _statistics(self) -> list[str]:
+        if self.statistics is None:
+            return []
+        return [f"  statistics {statistics_line(self.statistics, self.recalibration_shift)}"]
+
     def _draw(self, axes: Any) -> None:
         xs, ys = positive(self.substeps, self.distances)
         axes.plot(xs, ys, marker="o", label=self.method)
-        if xs and self.order is not None:
-            line = [ys[0] * (xs[0] / x) ** self.order for x in xs]
+        counting = [(x, y) for x, y in zip(xs, ys, strict=True) if _counts(y, self.floor)]
+        if counting and self.order is not None:
+            end, height = counting[-1]  # the asymptotic range is on that side
+            line = [height * (end / x) ** self.order for x in xs]
             axes.plot(xs, line, color="black", linestyle=":", label=f"order {self.order}")
-        axes.axhline(self.floor, color="gray", linestyle="--", label="limit known to")
+        if math.isfinite(self.floor):
+            axes.axhline(self.floor, color="gray", linestyle="--", label="limit known to")
+            axes.axhspan(0, ABOVE_FLOOR * self.floor, color="gray", alpha=0.15, linewidth=0)
         axes.set_yscale("log")
+        seen = [*ys, *([self.floor] if math.isfinite(self.floor) else [])]
+        if seen:
+            axes.set_ylim(min(seen) / 2, max(seen) * 2)
         axes.set_ylabel("relative distance from the limit")
         powers_of_two(axes, self.substeps)
-        axes.legend()
+        legend_above(axes)
+        titled(axes, self._title)
+
+    @property
+    def _title(self) -> str:
+        if self.fit is None:
+            return f"No order observed: {self.note}"
+        of_method = "" if self.order is None else f", of a method of order {self.order}"
+        return f"Observed order {shown(self.fit)}{of_method}"
 
 
 def observed_order(
@@ -89,7 +124,8 @@ def observed_order(
     substeps: Sequence[int] = (1, 2, 4, 8, 16),
     reference: Any = "rk8",
     weights: str = "piecewise_constant",
-    recalibrate: bool = True,
+    recalibrate: bool | None = None,
+    calibration: Any = None,
     batch_size: int | None = None,
     verbose: Any = "auto",
 ) -> OrderReport:
@@ -101,8 +137,17 @@ def observed_order(
         e_m = C m^(-p) + ...,    p = log(e_m / e_2m) / log 2
 
     Order p shows only for smooth activations: with relu, f has kinks, and RK4 shows about 2.
-    Interpolated weights, constant within each substep, show no more than 2 either. In float32
-    distances of less than about 1e-6 are round-off; they do not count.
+    Interpolated weights, constant within each substep, show no more than 2 either.
+
+    It shows in the asymptotic range alone. There distances fall from each number of substeps to the
+    next, by orders that hardly change, or that go up and down where f has kinks; the fit is over
+    the last ones that do so, at least three, or the two that there are. Steps so large that they are unstable, which gives any slope, are left
+    out, and `report.note` says so. Distances of less than four times what the limit is known to do
+    not count; in float32 that is about 1e-6 of rounding at best.
+
+    The limit is computed with four times the largest number of substeps, and compared with half as
+    many. Where some distance does not count for that, it is computed with other numbers: more as
+    long as that brings it closer, fewer where rounding, which adds up, is what is left.
 
     Example:
 
@@ -120,14 +165,16 @@ def observed_order(
         tableau: the method: a name, a `keras_rk.Tableau`, or arrays `(A, b[, c])`; None for that of
             each layer.
         substeps: increasing numbers of substeps.
-        reference: the method for the limit, with four times the largest number of substeps.
+        reference: the method for the limit.
         weights: `"piecewise_constant"` or `"interpolated"`, as in `ode_consistency`.
-        recalibrate: whether to estimate moving statistics anew, where there are any.
+        recalibrate, calibration: which moving statistics are estimated anew, and from which
+            training points, as in `ode_consistency`.
         batch_size: for arrays, as in `model.predict`.
         verbose: 0 for no progress; otherwise a bar.
 
     Returns:
-        An `OrderReport`, with the order between each two numbers of substeps, and the fit.
+        An `OrderReport`, with the order between each two numbers of substeps, and the fit, or why
+        there is none.
 
     Raises:
         ValueError: for a bad argument, and for a model without Runge-Kutta layers.
@@ -140,6 +187,7 @@ def observed_order(
         data,
         weights=weights,
         recalibrate=recalibrate,
+        calibration=calibration,
         batch_size=batch_size,
         count=len(counts) + 2,
         verbose=verbose,
@@ -147,21 +195,137 @@ def observed_order(
     names = method_names(runs.layers)
     if chosen is None and "," not in names:
         chosen = method(runs.layers[0].tableau)
-    limit, coarser = (runs(limit_method.tableau, n * counts[-1]) for n in (4, 2))
-    outputs = [runs(tableau, count) for count in counts]
-    distances = tuple(relative_distance(x, limit) for x in outputs)
-    floor = max(relative_distance(coarser, limit), ROUND_OFF)
+    # the largest number first, so that one trace does for all
+    outputs = [runs(tableau, count) for count in reversed(counts)][::-1]
+    limit = Limit(partial(runs, limit_method.tableau), counts[-1])
+    limit.improve(outputs)
+    distances = tuple(relative_distance(x, limit.outputs) for x in outputs)
+    fit, note = fitted_order(counts, distances, limit.floor)
     return OrderReport(
         method=names if chosen is None else chosen.name,
         order=None if chosen is None else chosen.order,
         substeps=counts,
         distances=distances,
-        orders=_orders(counts, distances, floor),
-        floor=floor,
-        fit=_slope(counts, distances, floor),
-        reference=f"{limit_method.name}, {4 * counts[-1]} substeps",
+        orders=_orders(counts, distances, limit.floor),
+        floor=limit.floor,
+        fit=fit,
+        note=note,
+        reference=f"{limit_method.name}, {limit.substeps} substeps",
         weights=runs.weights,
+        statistics=runs.calibration.statistics,
+        recalibration_shift=(
+            relative_distance(runs(), runs.trained) if runs.recalibrates else None
+        ),
     )
+
+
+class Limit:
+    """The limit of ever smaller steps, as well as it can be computed.
+
+    Attributes:
+        outputs: those of the run that stands for it.
+        substeps: of that run.
+        floor: how well it is known: its distance from the run with half as many substeps; in
+            float32 not better than rounding.
+
+    Args:
+        run: the outputs for a number of substeps.
+        most: the largest number of substeps that is compared with the limit.
+    """
+
+    def __init__(self, run: Callable[[int], Any], most: int) -> None:
+        self._run, self._known = run, dict[int, Any]()
+        self._most = LIMIT[1] * most
+        self._take(LIMIT[0] * most)
+
+    def improve(self, outputs: Sequence[Any]) -> None:
+        """Looks for a better one as long as some of the outputs are too close to this one."""
+        if self._is_enough(outputs):
+            return
+        before = relative_distance(self._at(self.substeps // 4), self._at(self.substeps // 2))
+        only_rounding = before < RATE * self.floor
+        while not self._is_enough(outputs):
+            substeps = self.substeps // 2 if only_rounding else 2 * self.substeps
+            if not 2 <= substeps <= self._most or not self._keep_better(substeps):
+                return
+
+    def _is_enough(self, outputs: Sequence[Any]) -> bool:
+        distances = [relative_distance(x, self.outputs) for x in outputs]
+        return self.floor <= ROUND_OFF or all(x > ABOVE_FLOOR * self.floor for x in distances)
+
+    def _keep_better(self, substeps: int) -> bool:
+        """Takes other substeps if the limit is known better then."""
+        before = self.outputs, self.substeps, self.floor
+        self._take(substeps)
+        if self.floor < before[2] or not math.isfinite(before[2]):
+            return True
+        self.outputs, self.substeps, self.floor = before
+        return False
+
+    def _take(self, substeps: int) -> None:
+        self.outputs, self.substeps = self._at(substeps), substeps
+        self.floor = max(relative_distance(self._at(substeps // 2), self.outputs), ROUND_OFF)
+
+    def _at(self, substeps: int) -> Any:
+        if substeps not in self._known:
+            self._known[substeps] = self._run(substeps)
+        return self._known[substeps]
+
+
+def fitted_order(
+    substeps: Sequence[int], distances: Sequence[float], floor: float
+) -> tuple[float | None, str]:
+    """The slope in the asymptotic range, or None; and what is to be said about it.
+
+    >>> fitted_order((1, 2, 4, 8), (9e9, 0.16, 0.01, 0.000625), 1e-7)[0].__round__(6)
+    4.0
+    """
+    if not math.isfinite(floor):
+        return None, "the limit is not finite: take more substeps"
+    points = [(m, x) for m, x in zip(substeps, distances, strict=True) if _counts(x, floor)]
+    if len(points) < 2:
+        above = "only one distance is" if points else "no distance is"
+        return None, f"{above} above four times {shown(floor)}, which the limit is known to"
+    orders = [math.log(x / y) / math.log(n / m) for (m, x), (n, y) in pairwise(points)]
+    if orders[-1] <= 0:
+        return None, "distances do not fall: steps are too large, take more substeps"
+    length, scatter = _asymptotic(orders)
+    if not length:
+        two = " and ".join(shown(order) for order in orders[-2:])
+        return None, f"orders still change, {two} at last: take more substeps"
+    used = points[-length - 1 :]
+    logs = np.log(np.array(used))
+    return float(-np.polyfit(logs[:, 0], logs[:, 1], 1)[0]), _note(substeps, used, scatter)
+
+
+def _asymptotic(orders: Sequence[float]) -> tuple[int, str]:
+    """How many of the last orders are of the asymptotic range, and how they scatter."""
+    length = 1
+    while length < len(orders) and _agree(*orders[-length - 1 : len(orders) - length + 1]):
+        length += 1
+    if length > 1 or len(orders) == 1:
+        return length, ""
+    for length in range(len(orders), 2, -1):
+        last = orders[-length:]
+        changes = np.sign(np.diff(last))
+        if min(last) > 0 and max(last) - min(last) < SCATTER and np.any(changes != changes[0]):
+            return (
+                length,
+                f"between {shown(min(last))} and {shown(max(last))}, as where f has kinks",
+            )
+    return 0, ""
+
+
+def _agree(order: float, following: float) -> bool:
+    """Whether two orders, one after the other, are of the asymptotic range."""
+    return order > 0 and abs(order - following) <= CHANGE * max(1.0, following)
+
+
+def _note(substeps: Sequence[int], used: Sequence[tuple[int, float]], scatter: str) -> str:
+    left_out = ", ".join(str(m) for m in substeps if m < used[0][0])
+    parts = [f"without {left_out} substeps, not in the asymptotic range"] if left_out else []
+    parts += ["by two distances only"] if len(used) == 2 else []
+    return "; ".join([*parts, *([scatter] if scatter else [])])
 
 
 def _counts(distance: float, floor: float) -> bool:
@@ -176,11 +340,3 @@ def _orders(
         math.log(x / y) / math.log(n / m) if _counts(x, floor) and _counts(y, floor) else None
         for (m, x), (n, y) in pairwise(points)
     )
-
-
-def _slope(substeps: Sequence[int], distances: Sequence[float], floor: float) -> float | None:
-    points = [(m, x) for m, x in zip(substeps, distances, strict=True) if _counts(x, floor)]
-    if len(points) < 2:
-        return None
-    logs = np.log(np.array(points))
-    return float(-np.polyfit(logs[:, 0], logs[:, 1], 1)[0])

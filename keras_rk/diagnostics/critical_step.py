@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method
+from keras_rk.diagnostics.calibration import Calibration
 from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.scores import score
 from keras_rk.layers.arguments import loss_weight, positive_integer, truth
@@ -87,6 +88,7 @@ class CriticalStep(keras.callbacks.Callback):
         reference: the method of the reference, with the largest number of substeps.
         metric: as in `ode_consistency`.
         weights: `"piecewise_constant"` or `"interpolated"`, as there.
+        calibration: training points, where there are moving statistics in f, as there.
         every: how many epochs there are from one check to the next. The first one takes as long as
             two predictions do to be compiled.
         stop: whether to stop training once the steps of the network are too coarse.
@@ -116,6 +118,7 @@ class CriticalStep(keras.callbacks.Callback):
         weights: str = "piecewise_constant",
         every: int = 1,
         stop: bool = False,
+        calibration: Any = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -129,7 +132,7 @@ class CriticalStep(keras.callbacks.Callback):
         self._reference = method(reference)
         self._every = positive_integer("every", every)
         self._stop = truth("stop", stop)
-        self._given = data, targets, metric, weights, batch_size
+        self._given = data, targets, metric, weights, calibration, batch_size
         self._runs: Runs | None = None
         self.checks: list[Check] = []
 
@@ -145,6 +148,7 @@ class CriticalStep(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._runs = None
         self.checks = []
+        Calibration(self.model, points=self._given[-2])  # rather now than after an epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         check = Check(epoch, math.nan, math.nan, None, math.nan)
@@ -158,13 +162,13 @@ class CriticalStep(keras.callbacks.Callback):
 
     def _check(self, epoch: int) -> Check:
         model = self.model  # on JAX, asking for it brings its variables up to date
-        data, targets, metric, weights, batch_size = self._given
+        data, targets, metric, weights, calibration, batch_size = self._given
         if self._runs is None:
             self._runs = Runs(
                 model,
                 data,
                 weights=weights,
-                recalibrate=True,
+                calibration=calibration,
                 batch_size=batch_size,
                 count=1,
                 verbose=0,

@@ -1,9 +1,9 @@
-"""local_error: the error of each block, by an embedded pair."""
+"""local_error: how far the steps of each block are off the flow of its own field."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -11,16 +11,22 @@ import numpy as np
 from keras import ops
 
 from keras_rk import loops
-from keras_rk.diagnostics.arguments import outermost_layers
+from keras_rk.butcher.tableau import Tableau
+from keras_rk.diagnostics.arguments import check_repeatable, method_name, outermost_layers
 from keras_rk.diagnostics.copies import made_again
-from keras_rk.diagnostics.plots import blocks
+from keras_rk.diagnostics.plots import block_axis, legend_above, titled
+from keras_rk.diagnostics.references import same_statistics, with_reference
 from keras_rk.diagnostics.reports import Report
-from keras_rk.diagnostics.tables import label, table
+from keras_rk.diagnostics.tables import label, shown, table
+from keras_rk.layers.arguments import positive_integer
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.inner_layers import method_layers
 from keras_rk.models.method_replacement import copy_with_method
 from keras_rk.models.summing_pass import SummingPass
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.tableaux.as_tableau import as_tableau
+
+RESOLVED = 0.1  # how far two references may be apart, relative to the error
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,14 @@ class BlockError:
     Attributes:
         layer: the name of the layer.
         block: which block of an `RKStack`; None for an `RKResidual`.
-        method: the name of the embedded pair.
+        method: the name of the network's own method.
         dt: the step size.
-        error: the root mean square of dt * sum_i (b_i - b_hat_i) k_i.
+        error: the root mean square of step - flow, over elements and data, from where the network
+            is at each step.
+        change: by how much half as many substeps of the reference change that.
+        pair: the name of the embedded pair; None where there is none.
+        pair_error: what the pair says of itself, the root mean square of
+            dt * sum_i (b_i - b_hat_i) k_i in the network that is run with it.
     """
 
     layer: str
@@ -40,6 +51,14 @@ class BlockError:
     method: str
     dt: float
     error: float
+    change: float
+    pair: str | None = None
+    pair_error: float | None = None
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the reference is fine enough for the error to be known to a tenth."""
+        return bool(self.change <= RESOLVED * self.error)
 
 
 @dataclass(frozen=True)
@@ -48,28 +67,95 @@ class LocalErrorReport(Report):
 
     Attributes:
         blocks: one `BlockError` for each block.
+        substeps: how many small steps of the reference replace one.
     """
 
     blocks: tuple[BlockError, ...]
+    substeps: int
 
     @property
     def errors(self) -> np.ndarray:
-        """The errors alone."""
+        """The network's own errors alone."""
         return np.array([block.error for block in self.blocks])
 
+    @property
+    def pair_errors(self) -> np.ndarray | None:
+        """What the pair says of itself; None without a pair."""
+        errors = [block.pair_error for block in self.blocks]
+        return None if None in errors else np.array(errors)
+
+    @property
+    def pair(self) -> str | None:
+        """The names of the pairs."""
+        names = dict.fromkeys(block.pair for block in self.blocks if block.pair)
+        return ", ".join(names) or None
+
+    @property
+    def unresolved(self) -> int:
+        """In how many blocks the reference is too coarse to tell."""
+        return sum(not block.is_resolved for block in self.blocks)
+
+    def _parts(self) -> dict[str, Any]:
+        blocks = [{**asdict(block), "is_resolved": block.is_resolved} for block in self.blocks]
+        return {"blocks": blocks, "substeps": self.substeps}
+
     def __str__(self) -> str:
-        rows = [[label(b), b.method, b.dt, b.error] for b in self.blocks]
-        return "Local errors\n\n" + table(["block", "method", "dt", "error"], rows)
+        headings = ["block", "method", "dt", "error"]
+        rows = [
+            [label(b), b.method, b.dt, f"{'' if b.is_resolved else '~'}{shown(b.error)}"]
+            for b in self.blocks
+        ]
+        if self.pair is not None:
+            headings.append(f"of {self.pair}")
+            rows = [[*row, b.pair_error] for row, b in zip(rows, self.blocks, strict=True)]
+        parts = ["Local errors of the network's own steps", table(headings, rows)]
+        return "\n\n".join([*parts, *self._notes()])
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.unresolved:
+            notes.append(
+                f"~: {self.substeps} substeps are too few to tell, or rounding is all there is; "
+                f"try substeps={4 * self.substeps}."
+            )
+        if self.pair is not None:
+            notes.append(
+                f"of {self.pair}: what that pair estimates of its own steps, in the network that "
+                "is run with it."
+            )
+        return notes
 
     def _draw(self, axes: Any) -> None:
-        for name in dict.fromkeys(block.layer for block in self.blocks):
-            errors = [(n, b.error) for n, b in enumerate(self.blocks) if b.layer == name]
-            axes.plot(*zip(*errors, strict=True), marker="o", linestyle="-", label=name)
-        if np.all(self.errors > 0):
+        groups: dict[str, list[int]] = {}
+        for place, block in enumerate(self.blocks):
+            groups.setdefault(block.layer, []).append(place)
+        for name, places in groups.items():
+            axes.plot(places, self.errors[places], marker="o", label=f"{name}, own steps")
+        if self.pair_errors is not None:
+            look = {"marker": "x", "linestyle": "", "color": "gray"}
+            axes.plot(
+                range(len(self.blocks)), self.pair_errors, label=f"{self.pair}, its own", **look
+            )
+        rough = [n for n, block in enumerate(self.blocks) if not block.is_resolved]
+        if rough:
+            look = {"marker": "o", "fillstyle": "none", "markersize": 11, "linestyle": ""}
+            axes.plot(rough, self.errors[rough], color="black", label="not resolved", **look)
+        drawn = np.concatenate([self.errors, [] if self.pair_errors is None else self.pair_errors])
+        if np.all(drawn > 0) and np.all(np.isfinite(drawn)):
             axes.set_yscale("log")
-        blocks(axes)
-        axes.set_ylabel("local error")
-        axes.legend()
+            if drawn.max() < 10 * drawn.min():  # a scale with a tick, which a short one has not
+                middle = np.sqrt(drawn.max() * drawn.min())
+                axes.set_ylim(middle / 10, middle * 10)
+        block_axis(axes, [label(block) for block in self.blocks])
+        axes.set_ylabel("local error of a step")
+        legend_above(axes)
+        titled(axes, self._title)
+
+    @property
+    def _title(self) -> str:
+        worst = self.blocks[int(np.argmax(self.errors))]
+        text = f"Local errors: at most {shown(worst.error)}, in {label(worst)}"
+        return f"{text} ({self.unresolved} not resolved)" if self.unresolved else text
 
 
 def local_error(
@@ -77,18 +163,25 @@ def local_error(
     data: Any,
     tableau: Any = None,
     *,
+    substeps: int = 4,
     batch_size: int | None = None,
     verbose: Any = "auto",
 ) -> LocalErrorReport:
-    """Estimates the local error of each block, with the embedded pair of a tableau.
+    """Measures the local error of each block: of its steps, beside the flow of its own field.
 
-    A pair (b, b_hat) has two results for each step, of which one is of higher order. The root mean
-    square of their difference over the data,
+    With y_n where the trained network is after n steps, and phi the flow of y' = f(t, y) over one
+    step, the error is the root mean square over the data of
 
-        dt * sum_i (b_i - b_hat_i) k_i,
+        y_n + dt * sum_i b_i k_i - phi(y_n),
 
-    estimates the error that one step of the lower order makes. Of several steps in a block it is
-    the mean over the steps.
+    where phi comes from `substeps` small steps of the network's own method, or of RK4 where that is
+    of an order below 4. Of several steps in a block it is the mean over the steps. What half as
+    many small steps would change tells whether phi is known well enough; where it is not, the error
+    is marked. In float32, errors of less than about 1e-6 times the size of dt f are rounding.
+
+    An embedded pair (b, b_hat) estimates the error of its own steps, dt * sum_i (b_i - b_hat_i)
+    k_i, not of those that the network takes: that of a higher order is far smaller than what a
+    network trained with Euler's method is off. It is reported beside the network's own error.
 
     Example:
 
@@ -96,18 +189,24 @@ def local_error(
     >>> stack = RKStack(keras.layers.Dense(2, activation="tanh"), 3, "euler", dt=0.1, name="stack")
     >>> model = keras.Sequential([keras.Input((2,)), stack])
     >>> report = local_error(model, np.ones((8, 2)), "bogacki_shampine32", verbose=0)
-    >>> [(one.layer, one.block) for one in report.blocks]
-    [('stack', 0), ('stack', 1), ('stack', 2)]
-    >>> bool(np.all(report.errors < 0.01))
-    True
+    >>> [(one.layer, one.block, one.method, one.pair) for one in report.blocks][0]
+    ('stack', 0, 'euler', 'bogacki_shampine32')
+    >>> bool(np.all(report.errors < 0.01)), report.unresolved
+    (True, 0)
+
+    Moving statistics of batch normalization in f stay those of the network for its own stages; the
+    reference takes those of the stage at the nearest node (in an f with Runge-Kutta layers inside,
+    of the nearest stage for both).
 
     Args:
         model: a Keras model with `RKResidual` or `RKStack` layers.
-        data: what `model.predict` takes.
-        tableau: a pair, with which the network is run: the name of one, such as
-            `"bogacki_shampine32"` or `"dormand_prince54"`, or a `keras_rk.Tableau` with `b_hat`.
-            None for that of each layer. Moving statistics of another method are taken over from
-            the nearest evaluation.
+        data: what `model.predict` takes, to be read several times.
+        tableau: a pair, the estimate of which is reported as well, in the network that is run with
+            it: the name of one, such as `"bogacki_shampine32"` or `"dormand_prince54"`, or a
+            `keras_rk.Tableau` with `b_hat`. None for that of the layers, if all have one that is
+            not trained. Moving statistics of another method are taken over from the nearest
+            evaluation.
+        substeps: how many small steps of the reference replace one, at least 4.
         batch_size: for arrays, as in `model.predict`.
         verbose: as in `model.predict`.
 
@@ -115,60 +214,94 @@ def local_error(
         A `LocalErrorReport`. Runge-Kutta layers inside others are not in it.
 
     Raises:
-        ValueError: for a tableau without `b_hat`, for layers whose tableau has none or is trained,
-            for a model without Runge-Kutta layers, and if there are no data.
+        ValueError: for a tableau without `b_hat`, for a bad argument, for a model without
+            Runge-Kutta layers, and if there are no data.
         keras_rk.TableauError: for an unknown method.
     """
     layers = outermost_layers(model)
     pair = None if tableau is None else as_tableau(tableau)
-    _check_pairs(layers, pair)
-    copy = with_errors(model if pair is None else copy_with_method(model, pair))
-    measured = outermost_layers(copy)
-    run = _Pass(copy, measured)
-    run.predict(data, batch_size=batch_size, verbose=verbose)
-    return LocalErrorReport(
-        tuple(
-            BlockError(
-                layer=layer.name,
-                block=None if layer._blocks is None else block,
-                method=layer.tableau.name or "its own",
-                dt=float(np.mean(np.atleast_1d(layer.step_sizes)[block])),
-                error=float(error),
-            )
-            for layer, errors in zip(measured, run.errors(), strict=True)
-            for block, error in enumerate(np.atleast_1d(errors))
-        )
-    )
-
-
-def _check_pairs(layers: Sequence[MethodLayer], pair: Any) -> None:
+    substeps = _enough(positive_integer("substeps", substeps))
     if pair is not None and pair.b_hat is None:
-        raise ValueError(_needs_pair(f"tableau {pair.name or pair!r}"))
-    if pair is not None:
-        return
-    trained = [layer.name for layer in layers if layer.trainable_tableau]
-    if trained:
         raise ValueError(
-            "The embedded weights b_hat belong to the tableau as it was before it was trained; "
-            f"name a pair: `tableau='dormand_prince54'`. Received: layers {trained}."
+            "A local error by a pair needs embedded weights, a tableau with `b_hat`: "
+            f"`tableau='dormand_prince54'`. Received: tableau {pair.name or pair!r} without."
         )
-    without = [layer.name for layer in layers if layer.tableau.b_hat is None]
-    if without:
-        raise ValueError(_needs_pair(f"layers {without}"))
+    check_repeatable(data)
+
+    def measured(copy: keras.Model) -> list[np.ndarray]:
+        run = _Pass(copy, outermost_layers(copy))
+        run.predict(data, batch_size=batch_size, verbose=verbose)
+        return run.errors()
+
+    own, coarser = (measured(_beside_reference(model, m)) for m in (substeps, substeps // 2))
+    pairs: list[Any] = [None] * len(layers)
+    if pair is not None or all(_has_pair(layer) for layer in layers):
+        run_with = model if pair is None else copy_with_method(model, pair)
+        pairs = measured(_with_errors(run_with, lambda _, given: as_tableau(given)))
+    names = [method_name(layer.tableau if pair is None else pair) for layer in layers]
+    found = zip(layers, own, coarser, pairs, names, strict=True)
+    return LocalErrorReport(tuple(b for one in found for b in _blocks(*one)), substeps)
 
 
-def _needs_pair(received: str) -> str:
-    return (
-        "A local error needs an embedded pair, a tableau with `b_hat`: "
-        f"`tableau='dormand_prince54'`. Received: {received} without."
-    )
+def _enough(substeps: int) -> int:
+    if substeps < 4:
+        raise ValueError(
+            "`substeps` of the reference must be at least 4; half as many tell how well it is "
+            f"known. Received: substeps={substeps}."
+        )
+    return substeps
 
 
-def with_errors(model: keras.Model) -> keras.Model:
-    """A copy in which each Runge-Kutta layer with an embedded pair estimates its error."""
+def _blocks(
+    layer: MethodLayer, errors: Any, coarser: Any, pair_errors: Any, pair: str
+) -> list[BlockError]:
+    count, pair_errors = np.atleast_1d(errors), np.atleast_1d(pair_errors)
+    dts = np.atleast_1d(layer.step_sizes)
+    return [
+        BlockError(
+            layer=layer.name,
+            block=None if layer._blocks is None else n,
+            method=method_name(layer.tableau),
+            dt=float(np.mean(dts if layer._blocks is None else dts[n])),
+            error=float(error),
+            change=float(abs(error - np.atleast_1d(coarser)[n])),
+            pair=None if pair_errors[0] is None else pair,
+            pair_error=None if pair_errors[0] is None else float(pair_errors[n]),
+        )
+        for n, error in enumerate(count)
+    ]
+
+
+def _has_pair(layer: MethodLayer) -> bool:
+    return layer.tableau.b_hat is not None and not layer.trainable_tableau
+
+
+def _beside_reference(model: keras.Model, substeps: int) -> keras.Model:
+    """A copy in which each outermost layer estimates its error by small steps."""
+    learned = {one.name: one.tableau for one in outermost_layers(model) if one.trainable_tableau}
+
+    def pair(name: str, given: Any) -> Tableau:
+        return with_reference(learned.get(name, as_tableau(given)), substeps)
+
+    new = _with_errors(model, pair)
+    for one, other in zip(outermost_layers(model), outermost_layers(new), strict=True):
+        same_statistics(one, other)
+    return new
+
+
+def _with_errors(model: keras.Model, pair: Callable[..., Tableau]) -> keras.Model:
+    """A copy in which each outermost Runge-Kutta layer estimates its error.
+
+    Args:
+        pair: makes the tableau of a layer from its name and the one in its configuration.
+    """
+    inside = {one.name for one in method_layers(model, templates=True)}
+    inside -= {one.name for one in outermost_layers(model)}
 
     def change(config: dict[str, Any]) -> None:
-        if as_tableau(config["tableau"]).b_hat is not None:
+        if config["name"] not in inside:
+            tableau = pair(config["name"], config["tableau"])
+            config.update(tableau=tableau.to_dict(), order=None, require="explicit")
             config.update(error_estimate=True, error_weight=0.0)
             config.update(trainable_tableau=False, order_penalty=None)
 

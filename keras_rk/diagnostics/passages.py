@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import loops
 from keras_rk.field.copies import classes_inside, made_from
 from keras_rk.field.masks import masks_of, with_masks
 from keras_rk.layers import RKResidual, RKStack
@@ -41,11 +42,35 @@ class Passage(NamedTuple):
             samples: for each state the number of the sample that it belongs to, whose further
                 inputs f gets.
         """
+        return self.function(samples)(y)
+
+    def function(self, samples: np.ndarray, compiled: bool = False) -> Callable[..., np.ndarray]:
+        """f(t, y) of one state for each of some samples: y -> f(t, y)."""
+        return _of_arrays(*self._at(samples), compiled)
+
+    def transposed(self, samples: np.ndarray, compiled: bool = False) -> Callable[..., np.ndarray]:
+        """J^T k for one state of each, with the Jacobian J of f there: y, k -> J^T k."""
+        f, dtype = self._at(samples)
+        return _of_arrays(lambda y, k: loops.transposed(f, y, k), dtype, compiled)
+
+    def _at(self, samples: np.ndarray) -> tuple[Callable[[Any], Any], str]:
         args, kwargs, mask = self.call.of_samples(samples)
         field = self.single.field(self.single.layer, args, kwargs, mask, False)
-        t = ops.convert_to_tensor(float(self.single._exact_t0), field.dtype)
-        k = field(field.read(), ops.convert_to_tensor(y, field.dtype), t).k
-        return np.asarray(ops.convert_to_numpy(k))
+        state, t = field.read(), ops.convert_to_tensor(float(self.single._exact_t0), field.dtype)
+        return lambda y: field(state, y, t).k, field.dtype
+
+
+def _of_arrays(
+    function: Callable[..., Any], dtype: str, compiled: bool
+) -> Callable[..., np.ndarray]:
+    """A function of tensors as one of arrays."""
+    call = loops.compiled(function) if compiled else function
+
+    def of_arrays(*values: np.ndarray) -> np.ndarray:
+        found = call(*(ops.convert_to_tensor(value, dtype) for value in values))
+        return np.asarray(ops.convert_to_numpy(found))
+
+    return of_arrays
 
 
 class _Call(NamedTuple):
@@ -141,6 +166,7 @@ def _path(layer: RKResidual) -> RKResidual:
         return layer
     config = keras.saving.serialize_keras_object(layer)
     config["config"]["return_states"] = True
+    config.pop("build_config", None)  # with which the copy would be built by now
     copy = made_from(config, classes_inside(layer))
     copy.build_like(layer)
     copy.set_weights(layer.get_weights())

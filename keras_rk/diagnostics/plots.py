@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_rk.analysis.plots.canvas import figure_class, given_axes
+from keras_rk.analysis.plots.canvas import BROKEN, MAIN, figure_class, given_axes
+
+INSIDE, OUTSIDE = MAIN, BROKEN
 
 
 def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
@@ -47,9 +49,14 @@ def powers_of_two(axes: Any, substeps: Sequence[int]) -> None:
     axes.set_xlabel("substeps")
 
 
-def blocks(axes: Any) -> None:
-    """An axis with whole numbers."""
-    axes.xaxis.get_major_locator().set_params(integer=True)
+def block_axis(axes: Any, names: Sequence[str]) -> None:
+    """An axis of blocks: numbered from 0, or with their names where these are few and short."""
+    count = len(names)
+    axes.set_xlim(-0.75, count - 0.25)
+    if count <= 4 and max(map(len, names)) <= 14:
+        axes.set_xticks(range(count), names)
+    else:
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set_xlabel("block")
 
 

@@ -18,7 +18,6 @@ from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.models.compilation import run_alike
 from keras_rk.models.inner_layers import method_layers, numbers
 from keras_rk.models.method_replacement import copy_with_method
-from keras_rk.models.moving_statistics import moving_statistics
 from keras_rk.models.weight_transfer import WeightTransfer
 
 STATES = 2**20  # how many numbers of each batch are kept, for all layers together
@@ -163,17 +162,21 @@ def states_of(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [x[:, n] for x in parts for n in range(x.shape[1])]
 
 
-def can_share(model: keras.Model, weights: str, recalibrates: bool) -> bool:
-    """Whether a `RefinedModel` computes what a copy for each number of substeps would."""
+def can_share(model: keras.Model, weights: str, estimated: Sequence[keras.Variable]) -> bool:
+    """Whether a `RefinedModel` computes what a copy for each number of substeps would.
+
+    Args:
+        estimated: which moving statistics are estimated anew.
+    """
     layers = method_layers(model, templates=True)
     if len(layers) > len(outermost_layers(model)) or any(one.return_states for one in layers):
         return False
-    estimated = {id(v) for v in moving_statistics(model)} if recalibrates else set[int]()
+    anew = {id(v) for v in estimated}
     for one in layers:
         if weights == "interpolated" and isinstance(one, RKStack):
             states = [v for v in one._layer.variables if not v.trainable and is_float(v)]
             if states and one.state != "per_evaluation":
                 return False
-            if one.trainable and not {id(v) for v in states} <= estimated:
+            if one.trainable and not {id(v) for v in states} <= anew:
                 return False
     return True

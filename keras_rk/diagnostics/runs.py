@@ -11,15 +11,14 @@ import keras
 import numpy as np
 
 from keras_rk.diagnostics.arguments import WEIGHTS, check_repeatable, outermost_layers
+from keras_rk.diagnostics.calibration import Calibration
 from keras_rk.diagnostics.distances import is_finite as is_finite
 from keras_rk.diagnostics.distances import relative_distance as relative_distance
 from keras_rk.diagnostics.refined_model import RefinedModel, WatchedModel, can_share, states_of
 from keras_rk.diagnostics.refinement import check_interpolable, coarsened, refined
-from keras_rk.layers.arguments import one_of, truth
+from keras_rk.layers.arguments import one_of
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.inner_layers import method_layers
-from keras_rk.models.moving_statistics import moving_statistics
-from keras_rk.models.recalibration import Recalibration
 
 ROWS = (32, 2048)  # how many rows a batch has at least and at most, if that is left open
 NUMBERS = 2**20  # how many numbers there are in a batch, between these
@@ -48,7 +47,8 @@ class Runs:
         model: the trained model.
         data: what `model.predict` takes, to be read several times.
         weights: what becomes of weights between blocks, see `refinement.refined`.
-        recalibrate: whether moving statistics are estimated anew in each copy, from `data`.
+        recalibrate, calibration: which moving statistics are estimated anew in each copy, and from
+            which points: see `Calibration`.
         batch_size: for arrays; None for as many as fit well.
         count: how many runs there will be, for the progress.
         verbose: 0 for no progress; otherwise a bar.
@@ -61,7 +61,8 @@ class Runs:
         data: Any,
         *,
         weights: str,
-        recalibrate: bool,
+        recalibrate: bool | None = None,
+        calibration: Any = None,
         batch_size: int | None,
         count: int,
         verbose: Any,
@@ -74,9 +75,10 @@ class Runs:
             check_interpolable(model)
         self._model, self._data = model, data
         self._batch_size = rows_of_a_batch(data, self.layers) if batch_size is None else batch_size
-        wanted = truth("recalibrate", recalibrate)
-        self.recalibrates = wanted and bool(moving_statistics(model))
-        self._shares = can_share(model, self.weights, self.recalibrates)
+        rows = rows_of_a_batch(calibration, self.layers) if batch_size is None else batch_size
+        self.calibration = Calibration(model, recalibrate, calibration, rows)
+        self.recalibrates = self.calibration.is_needed
+        self._shares = can_share(model, self.weights, self.calibration.estimated(model))
         self._most = max(2, most or 2)
         self._copies: dict[Any, _Copy] = {}
         self.trained = model.predict(data, batch_size=self._batch_size, verbose=0)
@@ -98,7 +100,7 @@ class Runs:
         model = coarsened(self._model, factor)
         outcome = None
         if model is not None:
-            new = _Copy(WatchedModel(model), self.recalibrates)
+            new = _Copy(WatchedModel(model), self.calibration)
             outcome = Outcome(*new.put_out(self._data, self._batch_size))
         self._progress.add(1)
         return outcome
@@ -109,7 +111,7 @@ class Runs:
         other.weights = weights
         if not self._shares:
             other._copies = {}
-            other._shares = can_share(self._model, weights, self.recalibrates)
+            other._shares = can_share(self._model, weights, self.calibration.estimated(self._model))
         return other
 
     def __call__(self, tableau: Any = None, substeps: int = 1) -> Any:
@@ -126,7 +128,7 @@ class Runs:
         """The same, with the states along depth.
 
         Args:
-            model: one with the same layers and other weights, in the place of the trained one.
+            model: one with the same layers and initial weights, in the place of the trained one.
         """
         tableau = self._other(tableau)
         outputs, states = self._put_out(tableau, substeps, self._model if model is None else model)
@@ -142,19 +144,20 @@ class Runs:
         return None if all(tableau == one for one in own) else tableau
 
     def _put_out(self, tableau: Any, substeps: int, model: keras.Model) -> tuple:
+        untrained = model is not self._model
         if not self._shares:
             every = {
                 layer.name: 1 if self._keeps_blocks(layer) else substeps for layer in self.layers
             }
             new = WatchedModel(refined(model, tableau, substeps, self.weights), every)
-            return _Copy(new, self.recalibrates).put_out(self._data, self._batch_size)
+            return _Copy(new, self.calibration).put_out(self._data, self._batch_size, untrained)
         known = self._copies.get(tableau)
         if known is None or known.model.most < substeps:
             self._most = max(self._most, substeps)
             shared = RefinedModel(self._model, tableau, self._most, self.weights == "interpolated")
-            known = self._copies[tableau] = _Copy(shared, self.recalibrates)
+            known = self._copies[tableau] = _Copy(shared, self.calibration)
         known.model.refine(model, substeps, self.weights)
-        return known.put_out(self._data, self._batch_size)
+        return known.put_out(self._data, self._batch_size, untrained)
 
     def _keeps_blocks(self, layer: MethodLayer) -> bool:
         """Whether a refined layer has as many states as before."""
@@ -177,16 +180,17 @@ class _Copy:
 
     Args:
         model: the copy.
-        recalibrates: whether its moving statistics are estimated from the data before.
+        calibration: what estimates its moving statistics before.
     """
 
-    def __init__(self, model: WatchedModel, recalibrates: bool) -> None:
+    def __init__(self, model: WatchedModel, calibration: Calibration) -> None:
         self.model: Any = model
-        self._recalibration = Recalibration(model) if recalibrates else None
+        self._calibration = calibration.of(model)
 
-    def put_out(self, data: Any, batch_size: int | None) -> tuple[Any, list[np.ndarray]]:
-        if self._recalibration is not None:
-            self._recalibration.run(data, batch_size=batch_size)
+    def put_out(
+        self, data: Any, batch_size: int | None, untrained: bool = False
+    ) -> tuple[Any, list[np.ndarray]]:
+        self._calibration.run(untrained)
         try:
             outputs, states = self.model.predict(data, batch_size=batch_size, verbose=0)
         except Exception:

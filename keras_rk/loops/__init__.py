@@ -148,6 +148,16 @@ def _remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return _native().remat(function, arguments)
 
 
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    """J^T k with the Jacobian J of a function at y: the gradient of k^T function(y)."""
+    return _native().transposed(function, y, k)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same pure function of tensors, traced once where the backend has such a thing."""
+    return _native().compiled(function) if _is("jax", "tensorflow") else function
+
+
 def in_python(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, which `torch.compile` is kept out of."""
     if _is("torch") and _native().is_dynamo_compiling():

@@ -43,3 +43,10 @@ def remat(function: Callable[..., Any], arguments: tuple) -> Any:
 
 def look(function: Callable[[Any], Any], values: Any) -> None:
     jax.eval_shape(function, values)
+
+
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    return jax.vjp(function, y)[1](k)[0]
+
+
+compiled = jax.jit

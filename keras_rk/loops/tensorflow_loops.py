@@ -124,6 +124,13 @@ def _after(tensor: Any, inputs: Sequence[Any], most: int) -> list:
     ]
 
 
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        values = function(y)
+    return tape.gradient(values, y, k, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def is_left_behind(value: Any) -> bool:
     if not tf.is_symbolic_tensor(value):
         return False
@@ -139,3 +146,7 @@ def read(variable: Any) -> Any:
 
 
 outside_graph = tf.init_scope
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return tf.function(function, autograph=False)

@@ -61,6 +61,16 @@ def look(function: Callable[[Any], Any], values: Any) -> None:
     torch.random.set_rng_state(state)
 
 
+def transposed(function: Callable[[Any], Any], y: Any, k: Any) -> Any:
+    with torch.enable_grad():
+        y = y.detach().requires_grad_()
+        values = function(y)
+        if not values.requires_grad:  # f does not depend on y
+            return torch.zeros_like(y)
+        (found,) = torch.autograd.grad(values, y, k, allow_unused=True, materialize_grads=True)
+    return found.detach()
+
+
 def buffers(layer: Any) -> list:
     """What the modules of PyTorch inside a Keras layer assign to: statistics and counters.
 

@@ -1,4 +1,4 @@
-"""The moving statistics of a model: which they are, where they stand, and whether they are settled."""
+"""The moving statistics of a model: which they are, where they are, and when they are settled."""
 
 from __future__ import annotations
 
@@ -81,16 +81,11 @@ def updates_to_settle(model: keras.layers.Layer) -> int:
     What is left of that after n updates is momentum ** n. Evaluations of f that share statistics
     update them several times in a batch. 0 where there are none.
     """
-    updates = {id(norm): 1 for norm in normalizations(model, templates=True)}
+    norms = normalizations(model, templates=True)
+    updates = {id(norm): 1 for norm in norms}
     for layer in method_layers(model, templates=True):
         in_a_pass = {"shared": layer.evaluations, "first": layer.steps}.get(layer.state, 1)
         for norm in normalizations(layer.layer, templates=True):
             updates[id(norm)] *= in_a_pass
-    return max(
-        (
-            math.ceil(MEMORIES / (1 - norm.momentum) / updates[id(norm)])
-            for norm in normalizations(model, templates=True)
-            if norm.momentum < 1
-        ),
-        default=0,
-    )
+    needed = [MEMORIES / (1 - x.momentum) / updates[id(x)] for x in norms if x.momentum < 1]
+    return math.ceil(round(max(needed, default=0), 6))  # 5 / (1 - 0.9) is a little above 50

@@ -38,6 +38,7 @@ def recalibrate(
     Inside an `RKResidual` or an `RKStack` that is done for each evaluation of f, or for the mean
     over the evaluations that share their statistics. No weight is trained, and the state of other
     layers (seeds, their own statistics), the optimizer and the compilation stay as they are.
+    In `fit` the callback `keras_rk.Recalibrate` does the same.
 
     Example:
 
@@ -51,8 +52,9 @@ def recalibrate(
 
     Args:
         model: a built Keras model, or a layer.
-        data: what `model.predict` takes: arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a
-            `DataLoader`, a generator of tuples. Targets and weights beside the inputs are ignored.
+        data: training points (not those that are to judge the model), in what `model.predict`
+            takes: arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a `DataLoader`, a
+            generator of tuples. Targets and weights beside the inputs are ignored.
         batches: how many batches are used; None for all.
         verbose: as in `model.predict`.
         batch_size: for arrays, as in `model.predict`. The last batch may be smaller; it counts like

@@ -51,7 +51,7 @@ class SummingPass(keras.Model):
     def reset(self) -> None:
         """Forgets what was added."""
         for total in (*self._sums, self._weight):
-            total.assign(ops.zeros(total.shape))
+            total.assign(np.zeros(total.shape, "float32"))
 
     def means(self) -> list[np.ndarray]:
         """The weighted means over all batches."""
