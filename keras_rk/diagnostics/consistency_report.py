@@ -207,7 +207,8 @@ class ConsistencyReport(Report):
         return "\n".join([*lines, "", self._table()])
 
     def _of_outputs(self) -> list[str]:
-        if len(set(self.output_distances)) < 2 or not math.isfinite(self.distance):
+        largest = max(self.output_distances, default=0.0)
+        if not 2 * self.distance < largest < math.inf:
             return []
         worst = int(np.argmax(self.output_distances))
         value = shown(self.output_distances[worst])

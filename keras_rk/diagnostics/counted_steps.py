@@ -53,12 +53,14 @@ class _Step(NamedTuple):
         further: the tensors that f is called with.
         factors: those of the plan.
         clock: where f takes t: the time at the start, and dt.
+        depth: with interpolated weights: the number of substeps, and the slope.
     """
 
     others: tuple
     further: tuple
     factors: tuple
     clock: tuple
+    depth: tuple
 
 
 class CountedSteps(Integration):
@@ -110,20 +112,21 @@ class CountedSteps(Integration):
             ops.reshape(values, (self.steps, stages, *values.shape[1:]))
             for values in (*statistics, *spread)
         )
-        scale = self._most / ops.cast(self.count, self.plan.dtype)
+        scale = self._most / self._number(self.count)
         written, others = carried.split(state)
         needs = _Step(
             others,
             tuple(field.constants()),
             tuple(factor * scale for factor in (factors or self.plan.factors)),
             () if times is None else self._clock(times, scale),
+            tuple(map(self._number, (self.count, self.slope))) if any(self._in_depth) else (),
         )
 
         def step(i: Any, y: Any, written: tuple, rows: tuple, needs: _Step) -> tuple:
             y, new, left, *_ = self._step(
                 field.with_constants(needs.further),
                 y,
-                self._at(i, carried.merge(written, needs.others)),
+                self._at(i, carried.merge(written, needs.others), needs.depth),
                 [loops.rows(values, stages) for values in rows],
                 self._times(i, needs.clock),
                 needs.factors,
@@ -157,14 +160,17 @@ class CountedSteps(Integration):
         """How many steps there are in one part of a block."""
         return self.steps // self._most
 
-    def _at(self, i: Any, state: tuple) -> tuple:
+    def _number(self, value: Any) -> Any:
+        return ops.cast(value, self.plan.dtype)
+
+    def _at(self, i: Any, state: tuple, depth: tuple) -> tuple:
         """The variables of f in step i: with interpolated weights, in the middle of its part."""
-        if not any(self._in_depth):
+        if not depth:
             return state
-        dtype = self.plan.dtype
-        part = ops.cast(i // self._per_substep, dtype)
-        place = (2 * part + 1) / ops.cast(self.count, dtype) - 1  # from -1 to 1, at the ends
-        share = ops.abs(place) * self.slope
+        dtype, (count, slope) = self.plan.dtype, depth
+        part = self._number(i // self._per_substep)
+        place = (2 * part + 1) / count - 1  # from -1 to 1, at the ends
+        share = ops.abs(place) * slope
 
         def at(values: Any) -> Any:
             own, start, end = (ops.cast(values[n], dtype) for n in range(3))
@@ -173,10 +179,6 @@ class CountedSteps(Integration):
 
         pairs = zip(state, [*self._in_depth, *[False] * len(state)], strict=False)
         return tuple(at(values) if is_float else values for values, is_float in pairs)
-
-    def _of_weights(self, count: int) -> tuple:
-        """What a trace of PyTorch holds as a constant."""
-        return (count, float(self.slope)) if any(self._in_depth) else ()
 
     def _in_graph(
         self,
@@ -230,7 +232,7 @@ class CountedSteps(Integration):
             tuple(needs),
             total,
             outputs=(tuple(rows[n][0] for n in changing), (y,) if path else ()),
-            key=(*key, path, *self._of_weights(count)),
+            key=(*key, path),
             traceable=key[-1],
             one_draw=self.policy.noise == "per_step" and len(self.plan.stages) > 1,
         )

@@ -98,10 +98,12 @@ class Runs:
     def coarser(self, factor: int) -> Outcome | None:
         """What steps so many times as large put out; None where steps do not divide by it."""
         model = coarsened(self._model, factor)
-        if model is None:
-            return None
-        watched = _Copy(WatchedModel(model), self.calibration)
-        return Outcome(*watched.put_out(self._data, self._batch_size))
+        outcome = None
+        if model is not None:
+            new = _Copy(WatchedModel(model), self.calibration)
+            outcome = Outcome(*new.put_out(self._data, self._batch_size))
+        self._progress.add(1)
+        return outcome
 
     def with_weights(self, weights: str) -> Runs:
         """Runs of the same network with other weights between its blocks."""

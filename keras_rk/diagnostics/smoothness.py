@@ -97,7 +97,7 @@ def _measured(stack: str, name: str, values: np.ndarray) -> WeightInDepth:
     theta = values.reshape(len(values), -1)
     steps = np.linalg.norm(np.diff(theta, axis=0), axis=1)
     spread = _rms(np.linalg.norm(theta - theta.mean(axis=0), axis=1))
-    lags = [2**n for n in range(int(math.log2(max(len(theta) // 4, 1))) + 1)]
+    lags = [2**n for n in range(int(math.log2(max(len(theta) // 4, 2))) + 1)]
     moved = [_rms(np.linalg.norm(theta[k:] - theta[:-k], axis=1)) for k in lags]
     return WeightInDepth(
         stack=stack,

@@ -114,12 +114,14 @@ class SmoothnessReport(Report):
         return [self._draw] + ([self._draw_scalings] if self.scalings else [])
 
     def _draw(self, axes: Any) -> None:
-        named = len(self.weights) <= LEGEND
-        for w in self.weights:
-            label = f"{w.stack} {w.weight}" if named else None
-            axes.plot(
-                w.lags, [x / w.norm if w.norm else 0 for x in w.increments], "o-", label=label
-            )
+        names = [w.weight if self._has_one_stack else f"{w.stack} {w.weight}" for w in self.weights]
+        colors = {name: f"C{n % 10}" for n, name in enumerate(dict.fromkeys(names))}
+        labels = dict.fromkeys(colors) if len(colors) <= LEGEND else {}
+        for w, name in zip(self.weights, names, strict=True):
+            label = name if name in labels else None
+            labels.pop(name, None)  # once for all models
+            line = {"color": colors[name], "marker": "o", "markersize": 4, "label": label}
+            axes.plot(w.lags, _relative(w), **line)
         ends = [1, max(max(w.lags) for w in self.weights)]
         lowest = min([_relative(w)[0] for w in self.weights if w.increments[0]], default=1.0)
         axes.plot(
@@ -127,11 +129,17 @@ class SmoothnessReport(Report):
         )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xlim(ends[0] / 1.2, max(ends[1], 2) * 1.2)
+        axes.set_xlim(1 / 1.2, max(ends[1], 2) * 1.2)
+        counts = [2**n for n in range(max(ends[1], 2).bit_length())]
+        axes.set_xticks(counts, [str(n) for n in counts])
         axes.set_xlabel("distance between blocks")
-        axes.set_ylabel("change of weights, relative to the largest norm")
+        axes.set_ylabel("change of weights / largest norm")
         legend_above(axes)
         titled(axes, "Weights along depth")
+
+    @property
+    def _has_one_stack(self) -> bool:
+        return len({w.stack for w in self.weights}) == 1
 
     def _draw_scalings(self, axes: Any) -> None:
         count = len(self.scalings)
@@ -145,6 +153,8 @@ class SmoothnessReport(Report):
         axes.plot([], [], "ks--", label="largest increment")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        axes.set_xticks(depths, [str(n) for n in depths])
+        axes.minorticks_off()
         axes.set_xlabel("blocks")
         legend_above(axes)
         titled(axes, "Scaling with depth")
