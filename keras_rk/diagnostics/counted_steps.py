@@ -22,6 +22,7 @@ from keras_rk.field.vector_field import VectorField
 from keras_rk.layers import RKStack
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.stacked_layer import StackedLayer
+from keras_rk.steps.clock import Clock
 from keras_rk.steps.integration import Integration, Solution, cast_like
 
 NO_EFFECTS = Effects((), (), False, False)
@@ -96,8 +97,11 @@ class CountedSteps(Integration):
         factors: Sequence[Any] = (),
         times: Any = None,
         path: bool = False,
+        clock: Clock | None = None,
     ) -> Solution:
         """The steps from y, as in `Integration.solve`, but for losses and errors."""
+        if clock is not None:
+            raise NotImplementedError("Steps of a call's own cannot be divided.")
         effects = effects or NO_EFFECTS
         stages, separate = len(self.plan.stages), self.policy.separate(field.variables)
         changing = [n for n, place in enumerate(separate) if place in effects.written]
