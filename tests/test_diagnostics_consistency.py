@@ -259,7 +259,7 @@ def test_states_count_for_the_verdict():
 
 
 def test_what_is_beside_the_limit(tmp_path, capsys):
-    model = discretisation(4)
+    model = discretisation(8)
     y = Y[:40]
     report = ode_consistency(model, y, methods=["heun2", "rk4"], substeps=(1, 16), control=2)
     assert "5/5" in (out := capsys.readouterr().out)
