@@ -140,17 +140,14 @@ def hermite_by_hand(y, h, times, w):
     return value[..., None] * y[:, None]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_interpolation_and_its_gradients(mode):
+def test_interpolation_and_its_gradients():
     layer, y = RKResidual(Growth(), "heun2", steps=2), normal(3, 2)
     layer.build((None, 2))
     start, sizes = ops.convert_to_tensor(y), np.array([0.4, -0.5, 0.6], "float32")
     times = sizes[:, None] * np.array([0, 0.2, 0.9, 1.3, 1.9], "float32") + np.arange(3.0)[:, None]
     times = times.astype("float32")
-    found = numpy(call_in(mode, layer, y, times=times, dt=sizes, interpolate=True))
+    found = numpy(call_in(COMPILED, layer, y, times=times, dt=sizes, interpolate=True))
     np.testing.assert_allclose(found, hermite_by_hand(y, sizes, times, -0.7), rtol=1e-5, atol=1e-6)
-    if mode != COMPILED:
-        return
     weights = normal(3, 5, 2, seed=1)
 
     def total(times, sizes):
@@ -159,16 +156,25 @@ def test_interpolation_and_its_gradients(mode):
     def by_hand(times, sizes):
         return np.sum(weights * hermite_by_hand(y, sizes, times, -0.7))
 
-    by_times = gradients(lambda t: total(t, ops.convert_to_tensor(sizes)), layer, times, mode)[0]
+    by_times = gradients(lambda t: total(t, ops.convert_to_tensor(sizes)), layer, times, COMPILED)[
+        0
+    ]
     expected = derivatives(lambda t: by_hand(t, sizes.astype("float64")), times)
     np.testing.assert_allclose(by_times, expected, rtol=1e-3, atol=1e-4)
-    by_size = gradients(lambda h: total(ops.convert_to_tensor(times), h), layer, sizes, mode)[0]
+    by_size = gradients(lambda h: total(ops.convert_to_tensor(times), h), layer, sizes, COMPILED)[0]
     expected = derivatives(lambda h: by_hand(times.astype("float64"), h), sizes)
     np.testing.assert_allclose(by_size, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("times", [np.array([0, 0.3, 1]), np.array([[0, 0.3, 1], [1, 1.9, 2]])])
-@pytest.mark.parametrize("dt", [None, 0.5, np.array([0.5, 0.6])])
+@pytest.mark.parametrize(
+    "times, dt",
+    [
+        ([0, 0.3, 1], [0.5, 0.6]),
+        ([[0, 0.3, 1], [1, 1.9, 2]], None),
+        ([[0, 0.3, 1], [1, 1.9, 2]], [0.5, 0.6]),
+    ],
+    ids=["sizes", "times", "both"],
+)
 def test_sizes_and_times_of_the_batch_and_of_each_sample(times, dt):
     """y' = 2 t, which every method of order 2 and its interpolant follow exactly."""
 
@@ -181,7 +187,7 @@ def test_sizes_and_times_of_the_batch_and_of_each_sample(times, dt):
 
     layer = RKResidual(Twice(), "midpoint", dt=0.5, steps=2, t0=17)
     found = numpy(layer(np.zeros((2, 1), "float32"), times=times, dt=dt, interpolate=True))
-    rows = np.broadcast_to(times, (2, 3))
+    rows = np.broadcast_to(np.array(times), (2, 3))
     np.testing.assert_allclose(found[..., 0], rows**2 - rows[:, :1] ** 2, rtol=1e-5, atol=1e-6)
 
 

@@ -205,3 +205,24 @@ def test_another_method_keeps_the_times_of_a_call():
     other = keras_rk.with_method(model, "rk4", substeps=2)
     expected = steps_by_hand("rk4", y, np.broadcast_to(UNEVEN, (3, 4)), 2)
     np.testing.assert_allclose(numpy(other(y)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [residual, stack])
+def test_learned_coefficients_and_further_inputs(make):
+    """Nodes that are learned give the times of each sample; a context is that of its sample."""
+
+    class Forced(Decay):
+        def call(self, y, context, t):
+            return super().call(y, t) + context
+
+        def compute_output_shape(self, input_shape, *others, **more):
+            return input_shape
+
+    layer, y = make(Forced(), "rk4", trainable_tableau=True), normal(3, 2)
+    found = numpy(layer(y, np.zeros((3, 2), "float32"), times=RAGGED))
+    expected = steps_by_hand("rk4", y, RAGGED)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    context = normal(3, 2, seed=1)
+    found = numpy(layer(y, context, times=RAGGED))
+    alone = numpy(layer(y[1:2], context[1:2], times=RAGGED[1]))
+    np.testing.assert_allclose(found[1:2], alone, rtol=1e-5, atol=1e-6)

@@ -63,9 +63,9 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
 
     >>> decay = RKResidual(keras.layers.Rescaling(-1.0), "rk4", steps=4)
     >>> y = np.ones((2, 1))
-    >>> decay(y, dt=np.array([0.1, 0.2])).shape  # four steps of 0.1, and of 0.2
+    >>> tuple(decay(y, dt=[0.1, 0.2]).shape)  # four steps of 0.1, and four of 0.2
     (2, 1)
-    >>> decay(y, times=np.array([[0.0, 0.5, 2.0], [1.0, 1.1, 1.1]])).shape
+    >>> tuple(decay(y, times=[[0.0, 0.5, 2.0], [1.0, 1.1, 1.1]]).shape)
     (2, 3, 1)
 
     Args:

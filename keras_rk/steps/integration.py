@@ -16,7 +16,7 @@ from keras_rk.field.known_effects import KnownEffects
 from keras_rk.field.overwritten import for_each_evaluation, overwritten
 from keras_rk.field.vector_field import VectorField, cast
 from keras_rk.steps.clock import Clock, Moment
-from keras_rk.steps.stages import StagePlan, step
+from keras_rk.steps.stages import StagePlan, dense_step
 
 UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
 
@@ -264,11 +264,12 @@ class Integration:
         before, scale = y, None
         if moment is not None:
             y, start = moment.where_f_is_evaluated(y)
-            times, scale = plan.times_from(start, moment.size), moment.size
+            scale = moment.size
+            times = plan.times_from(start, scale, learned=len(factors) > 0)
         evaluations = Evaluations(
             field, self.policy, state, statistics, times, stages, effects, remat, scale
         )
-        y, error, dense = step(evaluations, y, plan)
+        y, error, dense = dense_step(evaluations, y, plan)
         evaluations.finish()
         if moment is not None and moment.rest:
             y = ops.where(moment.is_some, y, before)

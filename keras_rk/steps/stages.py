@@ -42,8 +42,7 @@ class StagePlan:
         update: the terms that are added to y at the end of the step.
         estimate: the terms of the error estimate, sum_i dt (b_i - b_hat_i) k_i; empty where none
             is wanted.
-        nodes: c_i of each evaluated stage; None where the factors are others than the tableau's,
-            which then are those of a step of size 1 and have the nodes as the sums of their rows.
+        nodes: c_i of each evaluated stage.
         dense: the terms of r_1, r_2, ..., see `keras_rk.steps.dense_output`; empty where only the
             end of the step is wanted.
     """
@@ -53,7 +52,7 @@ class StagePlan:
     rows: tuple[tuple[Term, ...], ...]
     update: tuple[Term, ...]
     estimate: tuple[Term, ...]
-    nodes: tuple[float, ...] | None = None
+    nodes: tuple[float, ...] = ()
     dense: tuple[tuple[Term, ...], ...] = ()
 
     @property
@@ -67,13 +66,19 @@ class StagePlan:
         *rows, update, estimate = (
             tuple(Term(term.position, next(values)) for term in row) for row in self._sums
         )
-        return replace(self, rows=tuple(rows), update=update, estimate=estimate, nodes=None)
+        return replace(self, rows=tuple(rows), update=update, estimate=estimate)
 
-    def times_from(self, start: Any, size: Any) -> tuple:
-        """The times of the stages, t + c_i h; none where no time is given."""
+    def times_from(self, start: Any, size: Any, learned: bool) -> tuple:
+        """The times of the stages, t + c_i h; none where no time is given.
+
+        Args:
+            learned: whether the factors are learned ones, of a step of size 1: the nodes then are
+                the sums of their rows.
+        """
         if start is None:
             return ()
-        nodes = self.nodes or [sum((term.factor for term in row), 0.0) for row in self.rows]
+        sums = (sum((term.factor for term in row), 0.0) for row in self.rows)
+        nodes = sums if learned else self.nodes
         return tuple(start if _is_zero(c) else start + c * size for c in nodes)
 
     @property
@@ -193,16 +198,22 @@ def weighted_sum(terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:
     return increment
 
 
-def step(evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan) -> tuple[Any, Any, tuple]:
+def step(evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan) -> tuple[Any, Any]:
     """One step from y.
 
     Args:
         evaluate: `evaluate(place, y)`, the derivative for the evaluated stage at that place.
 
     Returns:
-        y after the step; the estimate of its error, None where the plan has none; and the vectors
-        r_1, r_2, ... of what is between, if the plan has them.
+        y after the step, and the estimate of its error; None where the plan has none.
     """
+    return dense_step(evaluate, y, plan)[:2]
+
+
+def dense_step(
+    evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan
+) -> tuple[Any, Any, tuple]:
+    """The same, and the vectors r_1, r_2, ... of what is between, if the plan has them."""
     derivatives: list = []
     for place, row in enumerate(plan.rows):
         derivatives.append(evaluate(place, combine(y, row, derivatives)))
