@@ -318,3 +318,26 @@ def test_a_mask_and_the_training_flag_reach_f():
     for training in (False, True):
         found = layer(y, mask=ops.convert_to_tensor(mask), training=training)
         np.testing.assert_allclose(numpy(found), y + (1 + training) * mask[..., None], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "control, times, shape", [("sample", [0, 1], (2, 1, 1)), ("batch", [0, 1], ())]
+)
+def test_the_time_that_f_gets(control, times, shape):
+    shapes = []
+
+    class Timed(keras.layers.Layer):
+        def call(self, y, t):
+            shapes.append(tuple(t.shape))
+            return 2 * t * ops.ones_like(y)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    layer = RKAdaptive(Timed(), "heun_euler21", control=control)
+    layer.build((2, 3, 1))
+    shapes.clear()
+    y = normal(2, 3, 1)
+    found = numpy(layer(y, times=times))
+    assert set(shapes) == {shape}
+    np.testing.assert_allclose(found[:, 1], y + 1, rtol=1e-4, atol=1e-4)

@@ -52,19 +52,24 @@ class KnownEffects:
         return KnownEffects, (self._dtype,)
 
     def find(
-        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None = None
+        self,
+        field: VectorField,
+        y: Any,
+        read: Callable[[], Sequence[Any]] | None = None,
+        t: Any = None,
     ) -> Effects:
         """What evaluations of the field at y do.
 
         Args:
             read: returns values for the variables of f; those that they have by default.
+            t: a time, for an f that takes it; a single zero by default.
         """
         if loops.is_making_graph(y):
-            return self._look(field, y, read)
-        return loops.in_python(self._remembered, field, y, read)
+            return self._look(field, y, read, t)
+        return loops.in_python(self._remembered, field, y, read, t)
 
     def _remembered(
-        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None
+        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None, t: Any
     ) -> Effects:
         form, values = field.kind_of_call()
         for kind in self._kinds[:MOST_RECENT]:
@@ -77,15 +82,16 @@ class KnownEffects:
                 return kind.effects
         # Of numbers that change with each call, none is worth what a trace costs.
         is_lasting = all(kind.form != form for kind in self._kinds)
-        effects = replace(self._look(field, y, read), kind=object())
+        effects = replace(self._look(field, y, read, t), kind=object())
         self._put_first(_Kind(form, attributes, effects))
         self._leave_out(Attributes(values, self._left_out).changed_since(attributes))
         return replace(effects, is_lasting=is_lasting)
 
     def _look(
-        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None
+        self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None, t: Any
     ) -> Effects:
-        t = ops.zeros((), self._dtype) if field.takes_time else None
+        if t is None and field.takes_time:
+            t = ops.zeros((), self._dtype)
         return field.effects(y, (read or field.read)(), t)
 
     def _put_first(self, kind: _Kind, instead: _Kind | None = None) -> None:

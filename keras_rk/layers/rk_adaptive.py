@@ -309,13 +309,16 @@ class RKAdaptive(keras.layers.Wrapper):
         return cast(y_end, self.compute_dtype)
 
     def _solve(self, field: VectorField, y: Any, times: Any) -> Solved:
-        effects = self._effects.find(field, y)
+        t = times[0] if field.takes_time else None
+        if field.takes_time and self._control == "sample":
+            t = t + ops.zeros_like(y[(slice(None), *(slice(1) for _ in y.shape[1:]))])
+        effects = self._effects.find(field, y, t=t)
         effects = effects.owning(len(field.variables), len(effects.foreign))
         field = field.owning(effects.foreign)
         self._check_is_function(field, effects)
         state = field.read(effects.written)
         if effects.losses or effects.written:
-            evaluation = field(state, y, times[0] if field.takes_time else None)
+            evaluation = field(state, y, t)
             loss = total(evaluation.losses, self._state_dtype)
             if loss is not None:
                 self.add_loss(loss)
