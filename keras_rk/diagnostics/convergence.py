@@ -21,6 +21,8 @@ from keras_rk.diagnostics.tables import shown, table
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
 ABOVE_FLOOR = 4  # how many times the floor a distance must be to count
 CHANGE = 0.5  # how far orders of the asymptotic range may be apart, of 1 or relative
+UNRESOLVED = 0.1  # a limit that is known no better is none
+ROUNDING_AT_MOST = 1e-4  # a limit that is known less well is not known for other reasons
 RATE = 1.5  # what twice the substeps divide an error by, at the least
 SCATTER = 2.0  # how far orders may be apart that go up and down
 LIMIT = 4, 16  # times the largest number of substeps: where the limit is, and may be at most
@@ -225,7 +227,7 @@ class Limit:
         if self._is_enough(outputs):
             return
         before = relative_distance(self._at(self.substeps // 4), self._at(self.substeps // 2))
-        only_rounding = before < RATE * self.floor
+        only_rounding = before < RATE * self.floor < ROUNDING_AT_MOST
         while not self._is_enough(outputs):
             substeps = self.substeps // 2 if only_rounding else 2 * self.substeps
             if not 2 <= substeps <= self._most or not self._keep_better(substeps):
@@ -264,6 +266,8 @@ def fitted_order(
     """
     if not math.isfinite(floor):
         return None, "the limit is not finite: take more substeps"
+    if floor > UNRESOLVED:
+        return None, f"the limit is not resolved, known to {shown(floor)} only: take more substeps"
     points = [(m, x) for m, x in zip(substeps, distances, strict=True) if _counts(x, floor)]
     if len(points) < 2:
         above = "only one distance is" if points else "no distance is"
