@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from keras_rk.diagnostics import observed_order
-from keras_rk.diagnostics.convergence import ROUND_OFF, Limit, fitted_order
+from keras_rk.diagnostics.asymptotics import fitted_order
+from keras_rk.diagnostics.convergence import ROUND_OFF, Limit
 from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import discretisation, sequential
 from tests.keras_helpers import dense, normal
