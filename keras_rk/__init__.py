@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
+    from keras_rk.models.statistics_callback import Recalibrate
     from keras_rk.models.unrolling import unroll
     from keras_rk.numbers import coefficients
     from keras_rk.proof import checker, order_conditions, rooted_trees
@@ -40,6 +41,7 @@ __all__ = [
     "ConversionReport",
     "ExtensionReport",
     "RKMonitor",
+    "Recalibrate",
     "Tableau",
     "TableauError",
     "analyse",
@@ -68,6 +70,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "ConversionReport": "models.conversion_report",
     "ExtensionReport": "proof.extension_report",
     "RKMonitor": "models.monitor",
+    "Recalibrate": "models.statistics_callback",
     "Tableau": "butcher.tableau",
     "TableauError": "butcher.tableau",
     "analyse": "analysis.analyse",
@@ -90,6 +93,7 @@ _WING = {
 _NEED_KERAS = (
     "ConversionReport",
     "RKMonitor",
+    "Recalibrate",
     "convert_residuals",
     "diagnostics",
     "recalibrate",

@@ -283,9 +283,11 @@ class WithNumPy(keras.layers.Layer):
 
 PREDICTING = {
     "ode_consistency": lambda model: ode_consistency(
-        model, X, methods=["rk4"], substeps=[1, 2], verbose=0
+        model, X, methods=["rk4"], substeps=[1, 2], calibration=X, verbose=0
     ),
-    "observed_order": lambda model: observed_order(model, X, substeps=[1, 2], verbose=0),
+    "observed_order": lambda model: observed_order(
+        model, X, substeps=[1, 2], calibration=X, verbose=0
+    ),
     "local_error": lambda model: local_error(model, X, "dormand_prince54", verbose=0),
     "recalibrate": lambda model: recalibrate(model, X, verbose=0),
     "with_method": lambda model: with_method(model, "rk4").predict(X, verbose=0),

@@ -24,10 +24,13 @@ from tests.diagnosed_networks import (
 from tests.keras_helpers import dense, normal, slow
 
 Y = 2 * normal(200, 2)
+POINTS = 2 * normal(200, 2, seed=7) + 0.5  # not those that are judged
 
 
 def consistency(model, data, *args, **kwargs):
-    options = {"methods": ["rk4"], "substeps": (1, 2), "verbose": 0, **kwargs}
+    """With one limit, and nothing beside it."""
+    options = {"methods": ["rk4"], "substeps": (1, 2), "verbose": 0}
+    options |= {"weights": "piecewise_constant", "control": 0, "coarsening": ()} | kwargs
     return ode_consistency(model, data, *args, **options)
 
 
@@ -71,11 +74,13 @@ def test_convergence_alone_says_nothing():
 def test_runs_are_those_of_with_method_and_recalibrate():
     model = normalized_network()
     before = model.get_weights()
-    report = consistency(model, Y, methods=["heun2"], batch_size=len(Y), metric=mean_of, targets=0)
+    report = consistency(
+        model, Y, methods=["heun2"], batch_size=200, metric=mean_of, targets=0, calibration=POINTS
+    )
     by_hand = []
     for changes in ({}, {"tableau": "heun2"}, {"tableau": "heun2", "substeps": 2}):
         other = with_method(model, **changes)
-        recalibrate(other, Y, batch_size=len(Y), verbose=0)
+        recalibrate(other, POINTS, batch_size=200, verbose=0)
         by_hand.append(other.predict(Y, verbose=0))
     scores = [report.accuracy, *(run.score for run in report.runs)]
     np.testing.assert_allclose(scores, [y.mean() for y in by_hand], rtol=1e-4, atol=1e-6)
@@ -84,7 +89,8 @@ def test_runs_are_those_of_with_method_and_recalibrate():
     )
     assert report.recalibration_shift == pytest.approx(shift, rel=1e-2)
     assert shift > 5e-3
-    distance = np.linalg.norm(by_hand[0] - by_hand[2]) / np.linalg.norm(by_hand[2])
+    limit = by_hand[2]
+    distance = np.linalg.norm(by_hand[0] - limit) / np.linalg.norm(limit - limit.mean(axis=0))
     assert report.distance == pytest.approx(distance, rel=1e-3)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -223,6 +229,97 @@ def test_what_a_reader_sees(tmp_path, capsys):
     assert len(report.plot().axes) == 2
 
 
+def with_bias(bias):
+    model = coarse_rotation()
+    head = keras.layers.Dense(1)
+    model = keras.Sequential([keras.Input((2,)), model.layers[0], head])
+    head.set_weights([np.array([[1.0], [0.0]]), np.array([bias])])
+    return model
+
+
+@pytest.mark.parametrize("bias", [0.0, 100.0, 500.0])
+def test_the_distance_does_not_depend_on_an_offset_of_the_outputs(bias):
+    report = consistency(with_bias(bias), circle(100), substeps=(8, 16))
+    # Euler's method takes (1, 0) to (-8, 0), the flow to (cos 3 sqrt(3), .): rms over a circle
+    expected = abs(-8 - np.exp(1j * 3 * 3**0.5))
+    assert report.distance == pytest.approx(expected, rel=1e-3)
+    assert report.verdict == "relies on its own steps"
+
+
+def test_states_count_for_the_verdict():
+    """The head sees nothing of what the steps do."""
+    model = with_bias(0.0)
+    model.layers[1].set_weights([np.zeros((2, 1)), np.ones(1)])
+    report = consistency(model, circle(50), substeps=(8, 16))
+    assert report.distance == 0
+    grown = [abs((1 + 3**0.5 * 1j) ** n - np.exp(3**0.5 * 1j * n)) for n in (1, 2, 3)]
+    assert report.state_distances == pytest.approx(grown, rel=1e-3)
+    assert report.state_distance == max(report.state_distances)
+    assert report.verdict == "relies on its own steps"
+
+
+def test_what_is_beside_the_limit(tmp_path, capsys):
+    model = discretisation(8)
+    y = Y[:40]
+    report = ode_consistency(model, y, methods=["heun2", "rk4"], substeps=(1, 16), control=2)
+    assert "5/5" in (out := capsys.readouterr().out)
+    assert "7/7" in out  # two for constant weights, four for the control, one with larger steps
+    assert report.weights == "interpolated"
+    limits = {
+        weights: consistency(model, y, substeps=(1, 16), weights=weights)
+        for weights in ("interpolated", "piecewise_constant")
+    }
+    assert report.distance == pytest.approx(limits["interpolated"].distance, rel=1e-4)
+    constant = limits["piecewise_constant"]
+    assert report.constant.weights == constant.weights == "piecewise_constant"
+    assert report.constant.distance == pytest.approx(constant.distance, rel=1e-4)
+    assert report.constant.state_distance == pytest.approx(constant.state_distance, rel=1e-4)
+    assert len({limit.distance for limit in report.control}) == 2
+    coarser = report.coarser[0]
+    assert (coarser.method, coarser.order, coarser.substeps) == ("euler", 1, 0.5)
+    assert coarser.to_limit > 1.5 * report.distance
+    text = str(report)
+    assert "constant instead   distance" in text
+    assert "in 2 draws (fresh initial weights)" in text
+    assert [line.split()[:3] for line in text.splitlines()[-5:-3]] == [
+        ["euler", "1", "1/2"],
+        ["heun2", "2", "1"],
+    ]
+    json.dumps(report.to_dict(), allow_nan=False)
+    report.plot_depth(tmp_path / "depth.png")
+
+
+def test_pictures_cover_nothing_and_magnify_nothing():
+    y = circle(50)
+    report = ode_consistency(
+        discretisation(4), y, (y[:, 0] < 0).astype(int), methods=["rk4"], substeps=(1, 2), verbose=0
+    )
+    figure = report.plot()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.get_title()
+        legend = axes.get_legend().get_window_extent()
+        assert legend.y0 >= axes.get_window_extent().y1 - 1
+    low, high = figure.axes[1].get_ylim()
+    assert high - low >= 0.2
+
+
+def test_advice_where_a_limit_is_not_resolved():
+    f = keras.layers.Dense(1, use_bias=False, kernel_initializer=keras.initializers.Constant(-40.0))
+    model = sequential(RKResidual(f, "euler", 1.0, name="stiff"), size=1)
+    report = consistency(model, normal(20, 1), substeps=(1, 2))
+    assert report.verdict == "limit not resolved"
+    # R(z) of RK4 is at most 1 for z from -2.785 on: 40 / 2.785 = 14.4
+    assert report.steepest.substeps == 15
+    assert "f is steepest in stiff, with |dt| L = 40" in report.advice
+    assert "|dt| <= 0.0696, substeps >= 15" in report.advice
+    assert report.advice in str(report)
+    assert report.to_dict()["advice"] == report.advice
+    finer = consistency(model, normal(20, 1), substeps=(32, 64))
+    assert finer.is_resolved
+    assert finer.advice is None
+
+
 def returning_states():
     return sequential(RKResidual(dense(2), return_states=True))
 
@@ -249,6 +346,8 @@ def stack_in_residual():
         (discretisation, {"methods": []}, "at least one method"),
         (discretisation, {"methods": ["rk4", "rk4"]}, "name of its own"),
         (discretisation, {"weights": "linear"}, "`weights` must be one of: 'piecewise_constant'"),
+        (discretisation, {"control": -1}, "`control` must be .* at least 1. Received: control=-1"),
+        (discretisation, {"coarsening": (1, 2)}, r"integers above 1.*\(1, 2\)"),
         (discretisation, {"recalibrate": 1}, "`recalibrate` must be True or False"),
         (discretisation, {"tolerance": -1}, "`tolerance` must be a finite number"),
         (discretisation, {"targets": [0, 1]}, r"one target for each sample.*\(2,\)"),

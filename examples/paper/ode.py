@@ -22,10 +22,11 @@ def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
 
     model = build(network)
     model.set_weights(folder.weights(network, seed))
-    _, _, x, y = paper_data(seed)
-    options = {"batch_size": len(x), "verbose": 0, "metric": right}
+    x_train, _, x, y = paper_data(seed)
+    options = {"verbose": 0, "metric": right, "calibration": x_train}
+    options |= {"control": 0, "coarsening": ()}
     constant = diagnostics.ode_consistency(
-        model, x, y, methods=METHODS, substeps=SUBSTEPS, **options
+        model, x, y, methods=METHODS, substeps=SUBSTEPS, weights="piecewise_constant", **options
     )
     found = {"network": network.to_dict(), "seed": seed, "constant": constant.to_dict()}
     if network.normalization == "none":  # with a layer after each block there is no such limit

@@ -70,6 +70,27 @@ def increasing_substeps(substeps: Any) -> tuple[int, ...]:
     return numbers
 
 
+def number_of_draws(control: Any) -> int:
+    """How many untrained networks there are to be, of which there may be none."""
+    return 0 if is_zero(control) else positive_integer("control", control)
+
+
+def is_zero(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value == 0
+
+
+def coarsening_factors(coarsening: Any) -> tuple[int, ...]:
+    """How many times larger steps are to be: none, or different integers above one."""
+    factors = list(coarsening) if isinstance(coarsening, Sequence) else [coarsening]
+    numbers = tuple(sorted(positive_integer("coarsening", factor) for factor in factors))
+    if 1 in numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(
+            "`coarsening` holds different integers above 1, as in (2, 4), or is empty. "
+            f"Received: coarsening={coarsening!r}."
+        )
+    return numbers
+
+
 def outermost_layers(model: Any) -> list[MethodLayer]:
     """The Runge-Kutta layers of a model that are in no other one."""
     if not isinstance(model, keras.Model) or not model.built:

@@ -13,6 +13,7 @@ import keras
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
 from keras_rk.diagnostics.asymptotics import ABOVE_FLOOR, counts_as_distance, fitted_order
+from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs, relative_distance
@@ -47,6 +48,9 @@ class OrderReport(Report):
         reference: the method that the limit was computed with.
         weights: what became of weights between blocks, "piecewise_constant" or "interpolated";
             interpolated ones show order 2 at most.
+        statistics: where moving statistics come from; None if there are none.
+        recalibration_shift: how far recalibration alone moved the outputs of the trained network;
+            None if there was none.
     """
 
     method: str
@@ -59,6 +63,8 @@ class OrderReport(Report):
     note: str
     reference: str
     weights: str
+    statistics: str | None = None
+    recalibration_shift: float | None = None
 
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
@@ -69,10 +75,16 @@ class OrderReport(Report):
                 f"  method  {self.method}{of_method}",
                 f"  limit   {self.reference}, known to {shown(self.floor)}",
                 f"  weights {self.weights.replace('_', ' ')} in depth",
+                *self._statistics(),
                 "",
                 table(["substeps", "to limit", "order"], list(rows)),
             ]
         )
+
+    def _statistics(self) -> list[str]:
+        if self.statistics is None:
+            return []
+        return [f"  statistics {statistics_line(self.statistics, self.recalibration_shift)}"]
 
     def _draw(self, axes: Any) -> None:
         xs, ys = positive(self.substeps, self.distances)
@@ -112,7 +124,8 @@ def observed_order(
     substeps: Sequence[int] = (1, 2, 4, 8, 16),
     reference: Any = "rk8",
     weights: str = "piecewise_constant",
-    recalibrate: bool = True,
+    recalibrate: bool | None = None,
+    calibration: Any = None,
     batch_size: int | None = None,
     verbose: Any = "auto",
 ) -> OrderReport:
@@ -155,7 +168,8 @@ def observed_order(
         substeps: increasing numbers of substeps.
         reference: the method for the limit.
         weights: `"piecewise_constant"` or `"interpolated"`, as in `ode_consistency`.
-        recalibrate: whether to estimate moving statistics anew, where there are any.
+        recalibrate, calibration: which moving statistics are estimated anew, and from which
+            training points, as in `ode_consistency`.
         batch_size: for arrays, as in `model.predict`.
         verbose: 0 for no progress; otherwise a bar.
 
@@ -174,6 +188,7 @@ def observed_order(
         data,
         weights=weights,
         recalibrate=recalibrate,
+        calibration=calibration,
         batch_size=batch_size,
         count=len(counts) + 2,
         verbose=verbose,
@@ -198,6 +213,10 @@ def observed_order(
         note=note,
         reference=f"{limit_method.name}, {limit.substeps} substeps",
         weights=runs.weights,
+        statistics=runs.calibration.statistics,
+        recalibration_shift=(
+            relative_distance(runs(), runs.trained) if runs.recalibrates else None
+        ),
     )
 
 

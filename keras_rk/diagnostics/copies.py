@@ -8,13 +8,14 @@ from typing import Any
 import keras
 
 from keras_rk.field.copies import made_from
+from keras_rk.layers.stacked_layer import with_alike_blocks
 from keras_rk.models.compilation import run_alike
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.method_replacement import method_configurations, model_configuration
 
 
 def made_again(model: keras.Model, change: Callable[[dict[str, Any]], None]) -> keras.Model:
-    """A model from the configuration of another one, with initial weights.
+    """A model from the configuration of another one, which is to be given weights.
 
     Args:
         change: changes the configuration of a Runge-Kutta layer, in place.
@@ -23,6 +24,7 @@ def made_again(model: keras.Model, change: Callable[[dict[str, Any]], None]) -> 
     config = model_configuration(model)
     for entry in method_configurations(config, classes):
         change(entry)
-    new = made_from(config, classes)
+    with with_alike_blocks():
+        new = made_from(config, classes)
     run_alike(model, new)
     return new

@@ -73,9 +73,12 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             row sums (c = A·1), and `order` or the order that the tableau claims; `"consistent"`:
             explicit and consistent; `"explicit"`: explicit only.
         state: what becomes of moving statistics in f (batch normalization) over the evaluations of
-            f. `"per_evaluation"`: each step and stage has its own, so that inference repeats
-            training; `"shared"`: there is one set, which all evaluations update in turn, and which
-            fits none of them; `"first"`: one set, updated by the first stage of each step alone.
+            f. `"per_evaluation"`: each step and stage has its own, so that inference can repeat
+            training, and does once they have settled: after some 5 / (1 - momentum) batches, and
+            with weights that change slowly. Until then it may be useless where training went well,
+            the more so the more evaluations there are; `keras_rk.Recalibrate` in `fit` mends that.
+            `"shared"`: there is one set, which all evaluations update in turn, and which fits none
+            of them; `"first"`: one set, updated by the first stage of each step alone.
             Weights that were saved with another method, steps or state can be loaded: each
             evaluation starts from the statistics nearest to it, to be improved by
             `keras_rk.recalibrate`. Other state (of f, such as that of `SpectralNormalization`) is

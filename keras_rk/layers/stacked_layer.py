@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -16,7 +18,21 @@ from keras_rk.field.effects import Effects
 from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.blocks import BlockMaker
 
+_ALIKE = ContextVar("alike", default=False)
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+
+
+@contextmanager
+def with_alike_blocks() -> Iterator[None]:
+    """Where all blocks of a stack that is built begin with the weights of the first one.
+
+    That spares making a layer for each block, where the stack gets other weights afterwards.
+    """
+    token = _ALIKE.set(True)
+    try:
+        yield
+    finally:
+        _ALIKE.reset(token)
 
 
 class StackedLayer:
@@ -55,6 +71,8 @@ class StackedLayer:
         build_one(self.template)
         if self.maker.arguments is not None:  # the check of the template is one of all
             build_one = partial(_build_plain, input_shape=input_shape)
+        if _ALIKE.get() and not self.existing:
+            self.existing = [self.template] * depth
         layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
         for layer in layers:
             if not self.existing and layer is not self.template:

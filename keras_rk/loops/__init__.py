@@ -114,6 +114,19 @@ class Loop:
         return scan_in_python(again, carry, xs, constants, length, outputs)
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    """`carry = body(i, carry)` for i = 0, ..., count - 1, without gradients.
+
+    The count may be a tensor that has its value only when the program runs, so that one program
+    does for all counts.
+    """
+    if is_making_graph((carry, count)):
+        return _native().repeat(body, carry, count)
+    for i in range(int(ops.convert_to_numpy(count))):
+        carry = body(i, carry)
+    return carry
+
+
 def remat(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, whose intermediate values the backward pass computes again.
 

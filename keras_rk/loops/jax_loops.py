@@ -33,6 +33,10 @@ def scan(
     return ops.scan(function, carry, xs, length)
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    return jax.lax.fori_loop(0, count, body, carry)
+
+
 def remat(function: Callable[..., Any], arguments: tuple) -> Any:
     return jax.checkpoint(function)(*arguments)
 

@@ -44,6 +44,16 @@ def scan(
     return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
 
 
+def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
+    def step(i: Any, old: list) -> tuple:
+        new = flatten(body(i, pack(carry, old)))
+        for value, before in zip(new, old, strict=True):
+            value.set_shape(before.shape)
+        return i + 1, new
+
+    return pack(carry, tf.while_loop(lambda i, _: i < count, step, (0, flatten(carry)))[1])
+
+
 def remat(function: Callable[..., Any], arguments: tuple) -> Any:
     """Like `tf.recompute_grad`, with integers among the results, and differentiable twice."""
 

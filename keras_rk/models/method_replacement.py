@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from keras_rk.field.copies import made_from
 from keras_rk.layers import RKTransformerEncoder
 from keras_rk.layers.arguments import block_step_sizes, positive_integer, step_size
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.layers.stacked_layer import with_alike_blocks
 from keras_rk.models.compilation import compile_alike, not_compiled, run_alike
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.weight_transfer import WeightTransfer
@@ -122,7 +124,8 @@ def copy_with_method(
     for entry in entries:
         if entry["name"] in names:
             change.apply(entry)
-    new = made_from(config, classes)
+    with with_alike_blocks() if model.built else nullcontext():
+        new = made_from(config, classes)
     WeightTransfer(names, change.dropped)(model, new)
     run_alike(model, new)
     return new

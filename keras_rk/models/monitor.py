@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_rk.models.inner_layers import method_layers
+from keras_rk.models.inner_layers import method_layers, numbers
+from keras_rk.models.moving_statistics import updates_to_settle
+from keras_rk.models.statistics_callback import RECALIBRATES
 
 
 class RKMonitor(keras.callbacks.Callback):
@@ -27,6 +30,12 @@ class RKMonitor(keras.callbacks.Callback):
     `EarlyStopping(monitor="rk_stack_error", mode="min")`. Layers of the same name are numbered:
     `rk_stack_error`, `rk_stack_error_1`. What is inside the blocks of an `RKStack` is not
     reported: it has no values of its own.
+
+    When training ends, it warns where the moving statistics of `BatchNormalization` layers have
+    seen fewer than 5 / (1 - momentum) updates, counted by the optimizer: more of where they began
+    is then left in them than 1 %, and inference may have nothing to do with training. What helps is
+    the callback `keras_rk.Recalibrate`, with which there is no warning, or `keras_rk.recalibrate`.
+    (Enough updates alone do not make statistics right: while weights change, averages lag behind.)
 
     Attributes:
         history: for each of these names, a list with one array for each epoch, of shape
@@ -53,7 +62,8 @@ class RKMonitor(keras.callbacks.Callback):
     (3,)
 
     Raises:
-        ValueError: when training begins, if no layer of the model has anything to report.
+        ValueError: when training begins, if no layer of the model has anything to report, or
+            statistics to warn of.
     """
 
     def __init__(self) -> None:
@@ -64,11 +74,12 @@ class RKMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         layers = method_layers(self.model)
         self._sources = _sources(layers)
-        if not self._sources:
+        if not self._sources and not updates_to_settle(self.model):
             names = ", ".join(repr(layer.name) for layer in layers) or "no Runge-Kutta layers"
             raise ValueError(
                 "RKMonitor needs a layer RKResidual or RKStack with `error_estimate=True` or "
-                f"`trainable_dt=True`. Received: a model with {names}."
+                "`trainable_dt=True`, or batch normalization. "
+                f"Received: a model with {names}."
             )
         self.history = {name: [] for name in self._sources}
 
@@ -79,6 +90,21 @@ class RKMonitor(keras.callbacks.Callback):
             self.history[name].append(value)
             if logs is not None:
                 logs[name] = float(np.mean(value))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        iterations = getattr(self.model.optimizer, "iterations", None)
+        if iterations is None or (self.params or {}).get(RECALIBRATES):
+            return
+        seen, needed = int(numbers(iterations)), updates_to_settle(self.model)
+        if seen < needed:
+            warnings.warn(
+                f"The moving statistics of model {self.model.name!r} have seen {seen} updates; "
+                f"with their momentum they need {needed} to forget where they began, and until "
+                "then inference does not repeat training. Add the callback "
+                "`keras_rk.Recalibrate(x)`, call `keras_rk.recalibrate(model, x)`, or choose a "
+                "smaller `momentum`.",
+                stacklevel=2,
+            )
 
 
 def _sources(layers: list[Any]) -> dict[str, Callable[[], Any]]:

@@ -12,10 +12,9 @@ import numpy as np
 from keras import ops
 
 from keras_rk import loops
-from keras_rk.field.vector_field import own_variables
-from keras_rk.layers import RKStack
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.inner_layers import inner_layers, method_layers, numbers
+from keras_rk.models.moving_statistics import moving_statistics, normalizations
 from keras_rk.models.summing_pass import SummingPass
 
 GROWTH = 1 + 1 / 64  # GROWTH ** n fits into float32 for each n up to 5000
@@ -39,6 +38,7 @@ def recalibrate(
     Inside an `RKResidual` or an `RKStack` that is done for each evaluation of f, or for the mean
     over the evaluations that share their statistics. No weight is trained, and the state of other
     layers (seeds, their own statistics), the optimizer and the compilation stay as they are.
+    In `fit` the callback `keras_rk.Recalibrate` does the same.
 
     Example:
 
@@ -52,8 +52,9 @@ def recalibrate(
 
     Args:
         model: a built Keras model, or a layer.
-        data: what `model.predict` takes: arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a
-            `DataLoader`, a generator of tuples. Targets and weights beside the inputs are ignored.
+        data: training points (not those that are to judge the model), in what `model.predict`
+            takes: arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a `DataLoader`, a
+            generator of tuples. Targets and weights beside the inputs are ignored.
         batches: how many batches are used; None for all.
         verbose: as in `model.predict`.
         batch_size: for arrays, as in `model.predict`. The last batch may be smaller; it counts like
@@ -68,63 +69,57 @@ def recalibrate(
         ValueError: if the model has no statistics to estimate, or is not built; if there are no
             data.
     """
-    if not isinstance(model, keras.layers.Layer) or not model.built:
-        raise ValueError(
-            "recalibrate needs a Keras model that is built: call it on data first. "
-            f"Received: {model!r} (of type {type(model).__name__})."
-        )
-    statistics = moving_statistics(model)
-    if not statistics:
-        raise ValueError(
-            "recalibrate estimates the moving statistics of BatchNormalization layers that are not "
-            f"frozen. Received: model {model.name!r} without any."
-        )
-    pass_ = _Pass(model, statistics)
-    before = [(variable, numbers(variable)) for variable in model.variables]
-    try:
-        for variable in statistics:
-            variable.assign(np.nan_to_num(numbers(variable)))  # also of a model that diverged
-        pass_.predict(data, batch_size=batch_size, steps=batches, verbose=verbose)
-        averages = pass_.means()
-    except BaseException:
-        _restore(before)
-        raise
-    _restore(before)
-    for variable, average in zip(statistics, averages, strict=True):
-        variable.assign(average)
+    Recalibration(model).run(data, batches, verbose, batch_size)
 
 
-def moving_statistics(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """The variables in which batch normalization inside a layer keeps what it has learned.
+class Recalibration:
+    """The estimation of a model's moving statistics, which can be repeated as its weights change.
 
-    With the values at all evaluations of Runge-Kutta layers, and of all blocks of stacks.
+    Args:
+        model: a built Keras model, or a layer.
+        statistics: those of its moving statistics that are estimated; None for all.
     """
-    found: list[keras.Variable] = []
-    for inner in inner_layers(layer):
-        if _is_normalization(inner):
-            found += [inner.moving_mean, inner.moving_variance]
-    for inner in reversed(method_layers(layer)):  # those inside another one come first
-        known = {id(variable) for variable in found}
-        if isinstance(inner, RKStack):
-            for part in inner._parts:
-                inside = {id(variable) for variable in moving_statistics(part.template)}
-                known |= inside
-                places = enumerate(own_variables(part.template))
-                found += [part.variables[n] for n, variable in places if id(variable) in inside]
-        if inner.statistics is not None:
-            variables = own_variables(inner.layer)
-            weights = zip(inner._multiplied, inner.statistics.weights, strict=True)
-            found += [weight for n, weight in weights if id(variables[n]) in known]
-    return found
 
+    def __init__(
+        self,
+        model: keras.layers.Layer,
+        statistics: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        if not isinstance(model, keras.layers.Layer) or not model.built:
+            raise ValueError(
+                "recalibrate needs a Keras model that is built: call it on data first. "
+                f"Received: {model!r} (of type {type(model).__name__})."
+            )
+        self._statistics = moving_statistics(model) if statistics is None else list(statistics)
+        if not self._statistics:
+            raise ValueError(
+                "recalibrate estimates the moving statistics of BatchNormalization layers that are "
+                f"not frozen. Received: model {model.name!r} without any."
+            )
+        self._model = model
+        self._pass = _Pass(model, self._statistics)
 
-def _is_normalization(layer: keras.layers.Layer) -> bool:
-    return (
-        isinstance(layer, keras.layers.BatchNormalization)
-        and layer.built
-        and layer.trainable
-        and not getattr(layer, "renorm", False)  # which Keras has since 3.13
-    )
+    def run(
+        self,
+        data: Any,
+        batches: int | None = None,
+        verbose: Any = 0,
+        batch_size: int | None = None,
+    ) -> None:
+        """Assigns what `recalibrate` says, or leaves everything as it was if that fails."""
+        before = [(variable, numbers(variable)) for variable in self._model.variables]
+        self._pass.reset()
+        try:
+            for variable in self._statistics:
+                variable.assign(np.nan_to_num(numbers(variable)))  # also of a model that diverged
+            self._pass.predict(data, batch_size=batch_size, steps=batches, verbose=verbose)
+            averages = self._pass.means()
+        except BaseException:
+            _restore(before)
+            raise
+        _restore(before)
+        for variable, average in zip(self._statistics, averages, strict=True):
+            variable.assign(average)
 
 
 class _Pass(SummingPass):
@@ -185,7 +180,7 @@ class _Momentum:
     def __init__(self, model: keras.layers.Layer, value: float) -> None:
         layers = inner_layers(model, templates=True)
         self._value = value
-        self._normalizations = [layer for layer in layers if _is_normalization(layer)]
+        self._normalizations = normalizations(model, templates=True)
         self._loops = [layer.loop for layer in layers if isinstance(layer, MethodLayer)]
         self._traces: list[dict] = [{} for _ in self._loops]
 

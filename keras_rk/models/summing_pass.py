@@ -48,6 +48,11 @@ class SummingPass(keras.Model):
         self._weight.assign(self._weight + weight)
         return ops.zeros((1,))
 
+    def reset(self) -> None:
+        """Forgets what was added."""
+        for total in (*self._sums, self._weight):
+            total.assign(np.zeros(total.shape, "float32"))
+
     def means(self) -> list[np.ndarray]:
         """The weighted means over all batches."""
         weight = float(ops.convert_to_numpy(self._weight))
