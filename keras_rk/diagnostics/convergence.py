@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
+from keras_rk.diagnostics.asymptotics import ABOVE_FLOOR, counts_as_distance, fitted_order
 from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
 from keras_rk.diagnostics.reports import Report
@@ -20,10 +20,8 @@ from keras_rk.diagnostics.runs import Runs, relative_distance
 from keras_rk.diagnostics.tables import shown, table
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
-ABOVE_FLOOR = 4  # how many times the floor a distance must be to count
-CHANGE = 0.5  # how far orders of the asymptotic range may be apart, of 1 or relative
+ROUNDING_AT_MOST = 1e-4  # a limit that is known less well is not known for other reasons
 RATE = 1.5  # what twice the substeps divide an error by, at the least
-SCATTER = 2.0  # how far orders may be apart that go up and down
 LIMIT = 4, 16  # times the largest number of substeps: where the limit is, and may be at most
 
 
@@ -91,7 +89,9 @@ class OrderReport(Report):
     def _draw(self, axes: Any) -> None:
         xs, ys = positive(self.substeps, self.distances)
         axes.plot(xs, ys, marker="o", label=self.method)
-        counting = [(x, y) for x, y in zip(xs, ys, strict=True) if _counts(y, self.floor)]
+        counting = [
+            (x, y) for x, y in zip(xs, ys, strict=True) if counts_as_distance(y, self.floor)
+        ]
         if counting and self.order is not None:
             end, height = counting[-1]  # the asymptotic range is on that side
             line = [height * (end / x) ** self.order for x in xs]
@@ -244,7 +244,7 @@ class Limit:
         if self._is_enough(outputs):
             return
         before = relative_distance(self._at(self.substeps // 4), self._at(self.substeps // 2))
-        only_rounding = before < RATE * self.floor
+        only_rounding = before < RATE * self.floor < ROUNDING_AT_MOST
         while not self._is_enough(outputs):
             substeps = self.substeps // 2 if only_rounding else 2 * self.substeps
             if not 2 <= substeps <= self._most or not self._keep_better(substeps):
@@ -273,71 +273,13 @@ class Limit:
         return self._known[substeps]
 
 
-def fitted_order(
-    substeps: Sequence[int], distances: Sequence[float], floor: float
-) -> tuple[float | None, str]:
-    """The slope in the asymptotic range, or None; and what is to be said about it.
-
-    >>> fitted_order((1, 2, 4, 8), (9e9, 0.16, 0.01, 0.000625), 1e-7)[0].__round__(6)
-    4.0
-    """
-    if not math.isfinite(floor):
-        return None, "the limit is not finite: take more substeps"
-    points = [(m, x) for m, x in zip(substeps, distances, strict=True) if _counts(x, floor)]
-    if len(points) < 2:
-        above = "only one distance is" if points else "no distance is"
-        return None, f"{above} above four times {shown(floor)}, which the limit is known to"
-    orders = [math.log(x / y) / math.log(n / m) for (m, x), (n, y) in pairwise(points)]
-    if orders[-1] <= 0:
-        return None, "distances do not fall: steps are too large, take more substeps"
-    length, scatter = _asymptotic(orders)
-    if not length:
-        two = " and ".join(shown(order) for order in orders[-2:])
-        return None, f"orders still change, {two} at last: take more substeps"
-    used = points[-length - 1 :]
-    logs = np.log(np.array(used))
-    return float(-np.polyfit(logs[:, 0], logs[:, 1], 1)[0]), _note(substeps, used, scatter)
-
-
-def _asymptotic(orders: Sequence[float]) -> tuple[int, str]:
-    """How many of the last orders are of the asymptotic range, and how they scatter."""
-    length = 1
-    while length < len(orders) and _agree(*orders[-length - 1 : len(orders) - length + 1]):
-        length += 1
-    if length > 1 or len(orders) == 1:
-        return length, ""
-    for length in range(len(orders), 2, -1):
-        last = orders[-length:]
-        changes = np.sign(np.diff(last))
-        if min(last) > 0 and max(last) - min(last) < SCATTER and np.any(changes != changes[0]):
-            return (
-                length,
-                f"between {shown(min(last))} and {shown(max(last))}, as where f has kinks",
-            )
-    return 0, ""
-
-
-def _agree(order: float, following: float) -> bool:
-    """Whether two orders, one after the other, are of the asymptotic range."""
-    return order > 0 and abs(order - following) <= CHANGE * max(1.0, following)
-
-
-def _note(substeps: Sequence[int], used: Sequence[tuple[int, float]], scatter: str) -> str:
-    left_out = ", ".join(str(m) for m in substeps if m < used[0][0])
-    parts = [f"without {left_out} substeps, not in the asymptotic range"] if left_out else []
-    parts += ["by two distances only"] if len(used) == 2 else []
-    return "; ".join([*parts, *([scatter] if scatter else [])])
-
-
-def _counts(distance: float, floor: float) -> bool:
-    return ABOVE_FLOOR * floor < distance < math.inf
-
-
 def _orders(
     substeps: Sequence[int], distances: Sequence[float], floor: float
 ) -> tuple[float | None, ...]:
     points = list(zip(substeps, distances, strict=True))
     return tuple(
-        math.log(x / y) / math.log(n / m) if _counts(x, floor) and _counts(y, floor) else None
+        math.log(x / y) / math.log(n / m)
+        if counts_as_distance(x, floor) and counts_as_distance(y, floor)
+        else None
         for (m, x), (n, y) in pairwise(points)
     )
