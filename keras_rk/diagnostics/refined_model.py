@@ -73,7 +73,7 @@ def _watching(layer: Any, states: dict[int, Any], every: int) -> Iterator[None]:
         finally:
             layer._return_states = returns_states
         states.setdefault(id(layer), ops.moveaxis(passage.path[every - 1 :: every], 0, 1))
-        return passage
+        return passage if returns_states else passage._replace(path=None)
 
     vars(layer)["advance"] = advance
     try:
