@@ -1,0 +1,91 @@
+"""The networks: f is a small MLP inside an RKResidual.
+
+Everything is computed in double precision, since a difference of snapshots is divided by dt. On
+JAX most of `keras.ops`, and so `keras.layers.Dense`, return float32 for float64; f is therefore
+written with `jax.numpy`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from cells import Shape
+
+from keras_rk.layers import RKResidual
+
+UNITS = {False: (16, 16), True: (24,)}  # of the hidden layers: global fields, local ones
+FIRST = 3.0  # the first kernel is so many times Glorot's, so that tanh bends within the data
+BIAS = 2.0  # biases of hidden layers are uniform in [-BIAS, BIAS] at first
+
+jax.config.update("jax_enable_x64", True)
+keras.config.set_floatx("float64")
+
+
+class Field(keras.layers.Layer):
+    """f(z), an MLP with tanh.
+
+    Args:
+        units: the widths of its hidden layers.
+        local: whether it is applied at each point of a circle, to the values there and at both
+            neighbours: convolutions along z, periodic, the first of width three.
+    """
+
+    def __init__(self, units: tuple[int, ...], local: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.local = units, local
+
+    def build(self, shape: Any) -> None:
+        inputs, outputs = (3, 1) if self.local else (shape[-1], shape[-1])
+        sizes = (inputs, *self.units, outputs)
+        self.layers = []
+        for n, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            kernel = self.add_weight(shape=(fan_in, fan_out), name=f"kernel{n}")
+            bias = self.add_weight(shape=(fan_out,), initializer="zeros", name=f"bias{n}")
+            self.layers.append((kernel, bias))
+
+    def call(self, z: Any) -> Any:
+        if self.local:
+            z = jnp.stack([jnp.roll(z, 1, axis=-1), z, jnp.roll(z, -1, axis=-1)], axis=-1)
+        *hidden, (kernel, bias) = self.layers
+        for inner_kernel, inner_bias in hidden:
+            z = jnp.tanh(z @ inner_kernel.value + inner_bias.value)
+        z = z @ kernel.value + bias.value
+        return z[..., 0] if self.local else z
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "local": self.local}
+
+
+def field(shape: Shape) -> keras.Model:
+    """f as a model of its own."""
+    return keras.Sequential([keras.Input((shape.dimension,)), Field(UNITS[shape.local], shape.local)])
+
+
+def stepper(shape: Shape, method: str, steps: int) -> keras.Model:
+    """(z, h) -> z after `steps` steps of size h / steps; h has shape (batch, 1)."""
+    z, h = keras.Input((shape.dimension,)), keras.Input((1,))
+    block = RKResidual(Field(UNITS[shape.local], shape.local), method, steps=steps)
+    return keras.Model([z, h], block(z, dt=h / steps))
+
+
+def first_weights(shape: Shape, seed: int) -> list[np.ndarray]:
+    """The weights that a seed starts from, the same for every method."""
+    rng = np.random.default_rng([seed, 1])
+    values = []
+    variables = field(shape).trainable_variables
+    for n, variable in enumerate(variables):
+        if len(variable.shape) == 2:
+            limit = np.sqrt(6 / sum(variable.shape)) * (FIRST if n == 0 else 1.0)
+            values.append(rng.uniform(-limit, limit, variable.shape))
+        elif n < len(variables) - 1:
+            values.append(rng.uniform(-BIAS, BIAS, variable.shape))
+        else:
+            values.append(np.zeros(variable.shape))
+    return values
