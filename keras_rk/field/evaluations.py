@@ -62,6 +62,7 @@ class Evaluations:
         times: the times of the stages; empty where f does not take t.
         effects: those of the field; needed for `remat`.
         remat: whether to compute what is inside f again for its gradient.
+        scale: a factor of the derivatives, in their dtype; None for one.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Evaluations:
         stages: int,
         effects: Effects | None = None,
         remat: bool = False,
+        scale: Any = None,
     ) -> None:
         self.field = field
+        self._scale = scale
         self.policy = policy
         self.state = state
         self.losses: list = []
@@ -101,7 +104,7 @@ class Evaluations:
         self.losses += losses
         for change in foreign:
             self._note(change)
-        return k
+        return k if self._scale is None else k * self._scale
 
     def _seen(self, place: int) -> tuple:
         """The values that the variables of f have at this stage."""

@@ -13,6 +13,7 @@ from keras_rk import loops
 from keras_rk.field.effects import Effects
 from keras_rk.field.vector_field import VectorField
 from keras_rk.layers.stacked_layer import StackedLayer
+from keras_rk.steps.clock import Clock
 from keras_rk.steps.integration import Integration, cast_like, total
 
 
@@ -87,8 +88,22 @@ class BlockLoop:
         """The stacked variables that the blocks assign to."""
         return [variable for part in self.parts for variable in part.stacked.written(part.own)]
 
-    def run(self, loop: loops.Loop, y: Any, depth: int, factors: Any, times: Any) -> tuple:
-        """The last carry (y, foreign values, losses), and what each block puts out, stacked."""
+    def run(
+        self,
+        loop: loops.Loop,
+        y: Any,
+        depth: int,
+        factors: Any,
+        times: Any,
+        clock: Clock | None = None,
+        common_factors: Sequence[Any] = (),
+    ) -> tuple:
+        """The last carry (y, foreign values, losses), and what each block puts out, stacked.
+
+        Args:
+            clock: sizes and starts of the steps of all blocks.
+            common_factors: factors of the plan that all blocks have in common.
+        """
         zero = ops.zeros((), self.dtype)
         steps, plan = self.integration.steps, self.integration.plan
         carry = (
@@ -96,11 +111,13 @@ class BlockLoop:
             tuple(loops.value(variable, written=True) for variable in self.foreign),
             (zero,) if any(part.effects.losses for part in self.parts) else (),
         )
+        columns, rest = ((), ()) if clock is None else (clock.columns, clock.rest)
         xs = (
             tuple(part.stacked.values(part.effects) for part in self.parts),
             tuple(self.statistics),
             () if factors is None else (factors,),
             () if times is None else (times,),
+            columns,
         )
         outputs = (
             tuple(_one_block(variable) for variable in self.written),
@@ -112,10 +129,13 @@ class BlockLoop:
             self._block,
             carry,
             xs,
-            tuple(tuple(part.field.constants()) for part in self.parts),
+            (
+                tuple(tuple(part.field.constants()) for part in self.parts),
+                (tuple(common_factors), rest),
+            ),
             depth,
             outputs=outputs,
-            key=tuple(part.effects.kind for part in self.parts),
+            key=(*(part.effects.kind for part in self.parts), self.path, len(columns), len(rest)),
             traceable=steps == 1 and all(part.effects.traceable for part in self.parts),
             remat=self.integration.remat == "step" and steps == 1,
             one_draw=self.integration.policy.noise == "per_step" and len(plan.stages) > 1,
@@ -125,21 +145,25 @@ class BlockLoop:
         """One iteration: the steps of a block, and the layer after it."""
         f, *after = self.parts
         y, foreign, losses = carry
-        values, statistics, factors, times = x
+        values, statistics, factors, times, columns = x
+        further_inputs, (common_factors, rest) = constants
+        if factors:
+            common_factors = ops.unstack(factors[0], factors[0].shape[0])
         solution = self.integration.solve(
-            f.field.with_constants(constants[0]),
+            f.field.with_constants(further_inputs[0]),
             y,
             (*values[0], *foreign),
             statistics,
             effects=f.effects.owning(len(values[0]), len(foreign)),
-            factors=ops.unstack(factors[0], factors[0].shape[0]) if factors else (),
+            factors=common_factors,
             times=times[0] if times else None,
+            clock=Clock.of(columns, rest) if columns else None,
         )
         y, state = solution.y, solution.state
         written = f.changed(state, values[0])
         foreign = cast_like(state[len(values[0]) :], foreign)
         found = [] if solution.loss is None else [solution.loss]
-        for part, own, further in zip(after, values[1:], constants[1:], strict=True):
+        for part, own, further in zip(after, values[1:], further_inputs[1:], strict=True):
             y, state, added, _ = part.field.with_constants(further)((*own, *foreign), y)
             written += part.changed(state, own)
             foreign = cast_like(state[len(own) :], foreign)

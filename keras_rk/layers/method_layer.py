@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_rk import loops
-from keras_rk.field.copies import unfreeze
+from keras_rk.field.copies import copy_of, unfreeze
 from keras_rk.field.dtypes import check_policy, check_real
 from keras_rk.field.evaluations import StatePolicy
 from keras_rk.field.inputs import (
@@ -36,6 +37,7 @@ from keras_rk.field.vector_field import (
 )
 from keras_rk.layers.arguments import check_float64, check_learning, proved_tableau, start_time
 from keras_rk.layers.options import OPTIONS, fixed
+from keras_rk.layers.own_times import Held, OwnTimes, own_times
 from keras_rk.layers.sharing import leaving_no_trace
 from keras_rk.loops import Loop
 from keras_rk.steps.integration import Integration
@@ -49,7 +51,7 @@ class Passage(NamedTuple):
 
     Attributes:
         y: the state at the end.
-        path: the states on the way, along a new first axis; None unless asked for.
+        path: the states on the way, along a new first axis; None unless they are the result.
         loss: the losses of f; None where it adds none.
         error: the estimate of the error of each block; None where there is none.
     """
@@ -103,6 +105,7 @@ class MethodLayer(keras.layers.Layer):
         self.statistics: EvaluationStatistics | None = None
         self._error: keras.Variable | None = None
         self._further_inputs = FurtherInputs((), {})
+        self._gives_times = False  # while called with `times`
         self.loop = Loop(self.jit_compile)
         self._prepare()
         self._learned = Learned(
@@ -171,10 +174,25 @@ class MethodLayer(keras.layers.Layer):
         """How many states there are after the first, with `return_states`."""
         raise NotImplementedError
 
+    @property
+    def intervals(self) -> int | None:
+        """How many intervals there are between the `times` of a call; None for any number."""
+        return self._blocks
+
     def advance(
-        self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
+        self,
+        y: Any,
+        args: tuple,
+        kwargs: dict[str, Any],
+        mask: Any,
+        training: bool | None,
+        own: OwnTimes | None = None,
     ) -> Passage:
-        """Where y goes."""
+        """Where y goes.
+
+        Args:
+            own: the time of this call, where it is not the layer's.
+        """
         raise NotImplementedError
 
     @property
@@ -204,15 +222,61 @@ class MethodLayer(keras.layers.Layer):
         times = self._method.times(*self._learned) if field.takes_time else None
         return self._method.factors(*self._learned), times
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def steps_of_a_call(self, field: VectorField, y: Any, own: OwnTimes) -> tuple:
+        """The same for times of a call's own: the steps, the factors of their plan, the clock."""
+        if self._integration.plan.dtype != self._state_dtype:
+            self._prepare()
+        start = float(self._exact_t0)
+        clock = own.clock(y, start, self._blocks, self.steps, field.takes_time)
+        steps = self.steps if self._blocks is not None else clock.sizes.shape[0]
+        integration = self._integration.over(self._method.unit_plan, steps)
+        self._check_evaluations(integration.evaluations)
+        learned = self._learned.tableau
+        factors = () if learned is None else learned.factors()
+        return integration, [ops.cast(x, self._state_dtype) for x in factors], clock
+
+    def _check_evaluations(self, number: int) -> None:
+        """Refuses more or fewer evaluations than there are moving statistics for."""
+        own = self._integration.evaluations
+        if number == own or self.state != "per_evaluation":
+            return
+        has_one_set = self.statistics is None
+        if has_one_set and (own > 1 or not self._places(self.layer, partial(copy_of, self.layer))):
+            return
+        raise ValueError(
+            "f has moving statistics, of which each evaluation has its own with "
+            "`state='per_evaluation'`, and `times` of a call make other evaluations than the layer "
+            "was built for: choose `state='first'` or `state='shared'`. "
+            f"Received: {number} evaluations in a call, statistics for {own} "
+            f"(layer {self.name!r})."
+        )
+
+    def __call__(
+        self,
+        inputs: Any,
+        *args: Any,
+        dt: Any = None,
+        times: Any = None,
+        interpolate: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         check_one_tensor(inputs)
         check_real(inputs, self)
         check_policy(self)  # it may have been set anew
+        own = own_times(self, inputs, dt, times, interpolate)
         if not self.built:  # Keras tells `build` the first shape only; f may need the others
             check_held_still(self.layer, inputs, args, kwargs)
             constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
             self._further_inputs = FurtherInputs(args, constant)
-        return super().__call__(inputs, *args, **kwargs)
+        if own is None:
+            return super().__call__(inputs, *args, **kwargs)
+        given = keras.tree.flatten((inputs, args, kwargs, own.dt, own.times))
+        symbolic = any(isinstance(x, keras.KerasTensor) for x in given)
+        self._gives_times = own.times is not None
+        try:
+            return super().__call__(inputs, *args, **kwargs, **own.arguments(symbolic))
+        finally:
+            self._gives_times = False
 
     def build_like(self, other: MethodLayer) -> None:
         """Builds this layer for the inputs that another one was built for."""
@@ -275,8 +339,13 @@ class MethodLayer(keras.layers.Layer):
         self, layer: keras.layers.Layer, copy: Callable[[], keras.layers.Layer]
     ) -> tuple[int, ...]:
         """Which of f's variables are moving statistics; none where one set of them is all right."""
-        if self.state == "shared" or self._integration.evaluations == 1:
-            return ()
+        is_one = self._integration.evaluations == 1 and self.state == "per_evaluation"
+        return () if self.state == "shared" or is_one else self._places(layer, copy)
+
+    def _places(
+        self, layer: keras.layers.Layer, copy: Callable[[], keras.layers.Layer]
+    ) -> tuple[int, ...]:
+        """The positions of the moving statistics among f's variables."""
 
         def unfrozen() -> keras.layers.Layer:
             other = copy()
@@ -310,26 +379,31 @@ class MethodLayer(keras.layers.Layer):
         self,
         inputs: Any,
         *args: Any,
+        dt: Any = None,
+        times: Any = None,
+        interpolate: bool = False,
         mask: Any = None,
         inputs_mask: Any = None,
         training: bool | None = None,
         **kwargs: Any,
     ) -> Any:
+        own = own_times(self, inputs, dt, times, interpolate)
         if mask is not None:
             kwargs = {**kwargs, "mask": mask}
         mask = inputs_mask if mask is None else mask  # Keras fills in whichever applies
         found: list[Passage] = []
 
         def solve(start: Any) -> Any:
-            passage = self.advance(start, args, kwargs, mask, training)
+            passage = self.advance(start, args, kwargs, mask, training, own)
             found.append(passage)
-            if not self.return_states:
+            if passage.path is None:
                 return passage.y
             states = ops.concatenate([start[None], passage.path], axis=0)
             return ops.moveaxis(states, 0, 1)
 
         def run(start: Any) -> Any:
-            return self.loop.run(solve, start) if self._needs_python else solve(start)
+            is_long = own is not None or self._needs_python
+            return self.loop.run(solve, start) if is_long else solve(start)
 
         # What is on another device than the weights is brought there, as Keras's operations do it.
         y = cast(ops.convert_to_tensor(inputs), self._state_dtype)
@@ -355,13 +429,24 @@ class MethodLayer(keras.layers.Layer):
             coefficients = self._learned.tableau.coefficients()
             self.add_loss(weight * order_penalty(*coefficients, self._tableau.stages, order))
 
-    def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
+    def compute_output_shape(
+        self, input_shape: Any, *args: Any, times_shape: Any = None, **kwargs: Any
+    ) -> Any:
+        if times_shape is not None:
+            return (input_shape[0], times_shape[-1], *input_shape[1:])
         if not self.return_states:
             return input_shape
         return (input_shape[0], self.length + 1, *input_shape[1:])
 
+    def compute_output_spec(self, inputs: Any, *args: Any, times: Any = None, **kwargs: Any) -> Any:
+        # `times` may be numbers, in whose shape Keras takes no interest
+        times = times.value if isinstance(times, Held) else times
+        times_shape = getattr(times, "shape", None if times is None else np.shape(times))
+        shape = self.compute_output_shape(inputs.shape, times_shape=times_shape)
+        return keras.KerasTensor(tuple(shape), dtype=self.compute_dtype)
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return None if self.return_states else previous_mask
+        return None if self.return_states or self._gives_times else previous_mask
 
     def get_config(self) -> dict[str, Any]:
         options = {name: getattr(self, name) for name in OPTIONS}

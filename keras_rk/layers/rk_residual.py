@@ -18,6 +18,7 @@ from keras_rk.layers.arguments import step_size, vector_field_layer
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
+from keras_rk.layers.own_times import OwnTimes
 from keras_rk.layers.sharing import check_not_shared
 from keras_rk.steps.stages import combine
 
@@ -229,37 +230,53 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         return Passage(combine(y, self._integration.plan.update, [k]), None, None, None)
 
     def advance(
-        self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
+        self,
+        y: Any,
+        args: tuple,
+        kwargs: dict[str, Any],
+        mask: Any,
+        training: bool | None,
+        own: OwnTimes | None = None,
     ) -> Passage:
-        if not args and not kwargs and mask is None and self._is_plain_step:
+        is_plain = own is None and not args and not kwargs and mask is None
+        if is_plain and self._is_plain_step:
             return self._plain_step(y, training)
         field = self.field(self.layer, args, kwargs, mask, training)
-        factors, times = self.method_of_a_call(field)
+        integration, times, clock = self._integration, None, None
+        if own is None:
+            tensor, times = self.method_of_a_call(field)
+            factors = () if tensor is None else ops.unstack(tensor, tensor.shape[0])
+        else:
+            integration, factors, clock = self.steps_of_a_call(field, y, own)
         effects = None
-        if self._integration.needs_effects:
-            effects = self._integration.effects(field, y)
+        if integration.needs_effects:
+            effects = integration.effects(field, y)
             effects = effects.owning(len(field.variables), len(effects.foreign))
             field = field.owning(effects.foreign)
         before = field.read(effects.written if effects else self._overwritten)
         statistics = () if self.statistics is None else self.statistics.all()
-        solution = self._integration.solve(
+        solution = integration.solve(
             field,
             y,
             before,
             statistics,
             effects=effects,
-            factors=() if factors is None else ops.unstack(factors, factors.shape[0]),
+            factors=factors,
             times=times,
-            path=self.return_states,
+            path=self.return_states or (own is not None and own.times is not None),
+            clock=clock,
         )
         overwritten = field.changed_weights(solution.state, before)
         if loops.assigns_in_place() and not self._overwritten.issuperset(overwritten):
             self._overwritten |= overwritten  # f was seen doing so for the first time
-            return self.advance(y, args, kwargs, mask, training)
+            return self.advance(y, args, kwargs, mask, training, own)
         field.write(solution.state, before)
         if self.statistics is not None:
             self.statistics.assign(solution.statistics, statistics)
-        return Passage(solution.y, solution.path, solution.loss, solution.error)
+        path = solution.path
+        if own is not None and own.times is not None:
+            path = path[self.steps - 1 :: self.steps]
+        return Passage(solution.y, path, solution.loss, solution.error)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dt": self.dt}

@@ -17,6 +17,7 @@ from keras_rk.layers.blocks import BlockMaker, derived_seed
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.method_layer import MethodLayer, Passage
 from keras_rk.layers.options import fixed, given_options
+from keras_rk.layers.own_times import OwnTimes
 from keras_rk.layers.stacked_layer import StackedLayer
 from keras_rk.layers.unstacking import Single, Unstacking
 
@@ -229,7 +230,13 @@ class RKStack(MethodLayer):
         check_derivative(layer, y, evaluate(layer, y, (), {}), "`after`")
 
     def advance(
-        self, y: Any, args: tuple, kwargs: dict[str, Any], mask: Any, training: bool | None
+        self,
+        y: Any,
+        args: tuple,
+        kwargs: dict[str, Any],
+        mask: Any,
+        training: bool | None,
+        own: OwnTimes | None = None,
     ) -> Passage:
         fields = [self.field(self.layer, args, kwargs, mask, training)]
         if self._after is not None:
@@ -237,23 +244,27 @@ class RKStack(MethodLayer):
         for part in self._parts:
             part.check_unchanged(self.name)
         parts = parts_of_a_call(self._parts, fields, self._integration, self._multiplied, y)
-        factors, times = self.method_of_a_call(parts[0].field)
+        integration, clock, constants = self._integration, None, ()
+        if own is None:
+            factors, times = self.method_of_a_call(parts[0].field)
+        else:
+            integration, constants, clock = self.steps_of_a_call(parts[0].field, y, own)
+            factors = times = None
+        path = self.return_states or (own is not None and own.times is not None)
         statistics = () if self.statistics is None else self.statistics.all()
         multiplied = enumerate(self._multiplied)
         changing = [n for n, place in multiplied if place in parts[0].effects.written]
-        blocks = BlockLoop(
-            parts, self._integration, statistics, changing, self._state_dtype, self.return_states
-        )
-        carry, kept = blocks.run(self.loop, y, self.depth, factors, times)
+        blocks = BlockLoop(parts, integration, statistics, changing, self._state_dtype, path)
+        carry, kept = blocks.run(self.loop, y, self.depth, factors, times, clock, constants)
         y, last, losses = carry
-        new, left, errors, path = kept
+        new, left, errors, states = kept
         for variable, value in zip([*blocks.written, *blocks.foreign], [*new, *last], strict=True):
             variable.assign(value)
         if self.statistics is not None:
             after = dict(zip(changing, left, strict=True))
             values = [after.get(n, value) for n, value in enumerate(statistics)]
             self.statistics.assign(values, statistics)
-        return Passage(y, *(part[0] if part else None for part in (path, losses, errors)))
+        return Passage(y, *(part[0] if part else None for part in (states, losses, errors)))
 
     def unstack(self) -> list[keras.layers.Layer]:
         """The blocks as `depth` single layers with copies of their weights and state.

@@ -147,6 +147,16 @@ def is_making_graph(values: Any) -> bool:
     return _is("jax", "tensorflow") and _native().is_compiling(values)
 
 
+def known(value: Any) -> Any:
+    """The numbers in a tensor as an array, where they are there and nobody has to wait for them.
+
+    None for those of a graph that is being made or differentiated, and for those of an accelerator.
+    """
+    if not _is("jax", "tensorflow", "torch") or not _native().is_at_hand(value):
+        return None
+    return ops.convert_to_numpy(value)
+
+
 def look(function: Callable[[Any], Any], values: Any) -> None:
     """Calls a function of tensors in order to see what it does in passing, without effect.
 

@@ -23,6 +23,13 @@ def is_compiling(arguments: Any) -> bool:
     return any(is_abstract(x) for x in flatten(arguments))
 
 
+def is_at_hand(x: Any) -> bool:
+    """Whether a tensor is an array in the memory of the host."""
+    if isinstance(x, jax.core.Tracer) or not isinstance(x, jax.Array):
+        return False
+    return all(device.platform == "cpu" for device in x.devices())
+
+
 def scan(
     body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any, again: bool
 ) -> tuple[Any, Any]:

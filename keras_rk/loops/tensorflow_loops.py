@@ -16,6 +16,11 @@ def is_compiling(values: Any) -> bool:
     return not tf.executing_eagerly()
 
 
+def is_at_hand(x: Any) -> bool:
+    """Whether a tensor is an array in the memory of the host."""
+    return tf.is_tensor(x) and not tf.is_symbolic_tensor(x) and "CPU" in x.device
+
+
 def scan(
     body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any, again: bool
 ) -> tuple[Any, Any]:

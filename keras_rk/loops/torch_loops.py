@@ -54,6 +54,18 @@ def is_dynamo_compiling() -> bool:
 outside_dynamo = torch.compiler.disable(lambda function, *arguments: function(*arguments))
 
 
+def is_at_hand(x: Any) -> bool:
+    """Whether a tensor is an array in the memory of the host, and no trace is being made."""
+    return (
+        type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and get_proxy_mode() is None
+        and not torch.jit.is_tracing()
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
 def look(function: Callable[[Any], Any], values: Any) -> None:
     state = torch.random.get_rng_state()
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +15,7 @@ from keras_rk.field.evaluations import Evaluations, StatePolicy
 from keras_rk.field.known_effects import KnownEffects
 from keras_rk.field.overwritten import for_each_evaluation, overwritten
 from keras_rk.field.vector_field import VectorField, cast
+from keras_rk.steps.clock import Clock, Moment
 from keras_rk.steps.stages import StagePlan, step
 
 UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
@@ -71,6 +73,12 @@ class Integration:
         """How many evaluations of f there are."""
         return self.steps * len(self.plan.stages)
 
+    def over(self, plan: StagePlan, steps: int) -> Integration:
+        """Other steps of the same field, of which the same is known."""
+        other = copy(self)
+        other.plan, other.steps = plan, steps
+        return other
+
     def effects(
         self, field: VectorField, y: Any, read: Callable[[], Sequence[Any]] | None = None
     ) -> Effects:
@@ -92,6 +100,7 @@ class Integration:
         factors: Sequence[Any] = (),
         times: Any = None,
         path: bool = False,
+        clock: Clock | None = None,
     ) -> Solution:
         """The steps from y.
 
@@ -103,6 +112,7 @@ class Integration:
             factors: other factors for the plan, in its order; none for its own.
             times: the times of all evaluations, shape `(steps, stages)`, where f takes t.
             path: whether to keep y after each step.
+            clock: sizes and starts of the steps, with a plan for steps of size 1.
         """
         spread = [
             for_each_evaluation(state[place], self.evaluations)
@@ -110,9 +120,9 @@ class Integration:
         ]
         values = [*statistics, *spread]
         if effects is not None and (self.steps > 1 or self.remat == "step"):
-            found = self._in_loop(field, y, state, values, effects, factors, times, path)
+            found = self._in_loop(field, y, state, values, effects, factors, times, path, clock)
         else:
-            found = self._one_step(field, y, state, values, effects, factors, times, path)
+            found = self._one_step(field, y, state, values, effects, factors, times, path, clock)
         return found._replace(statistics=found.statistics[: len(statistics)])
 
     def _one_step(
@@ -125,11 +135,15 @@ class Integration:
         factors: Sequence[Any],
         times: Any,
         path: bool,
+        clock: Clock | None,
     ) -> Solution:
         stages = len(self.plan.stages)
         rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
-        y, state, left, loss, error = self._step(field, y, state, rows, row, factors, effects)
+        moment = None if clock is None else clock.only
+        y, state, left, loss, error = self._step(
+            field, y, state, rows, row, factors, effects, moment
+        )
         statistics = tuple(
             old if all(a is b for a, b in zip(after, before, strict=True)) else ops.stack(after)
             for after, before, old in zip(left, rows, statistics, strict=True)
@@ -146,6 +160,7 @@ class Integration:
         factors: Sequence[Any],
         times: Any,
         path: bool,
+        clock: Clock | None,
     ) -> Solution:
         """The steps as iterations of a loop, of which all that changes is passed on or put out."""
         stages = len(self.plan.stages)
@@ -156,8 +171,8 @@ class Integration:
 
         def body(carry: tuple, x: tuple, constants: tuple) -> tuple:
             y, written, sums = carry
-            statistics, times = x
-            others, further, factors = constants
+            statistics, times, moment = x
+            others, further, factors, rest = constants
             y, new, left, *totals = self._step(
                 field.with_constants(further),
                 y,
@@ -166,6 +181,7 @@ class Integration:
                 ops.unstack(times[0], stages) if times else (),
                 factors,
                 effects,
+                Moment.of(moment, rest) if moment else None,
             )
             found = [value for value in totals if value is not None]
             sums = tuple(so_far + value for so_far, value in zip(sums, found, strict=True))
@@ -180,8 +196,9 @@ class Integration:
             ops.reshape(values, (self.steps, stages, *values.shape[1:])) for values in statistics
         )
         carry = y, written, sums
-        xs = by_step, () if times is None else (times,)
-        constants = others, tuple(field.constants()), tuple(factors)
+        columns, rest = ((), ()) if clock is None else (clock.columns, clock.rest)
+        xs = by_step, () if times is None else (times,), columns
+        constants = others, tuple(field.constants()), tuple(factors), rest
         if self.steps == 1:
             first = keras.tree.map_structure(lambda values: values[0], xs)
             carry, kept = loops.remat(body, carry, first, constants)
@@ -194,7 +211,7 @@ class Integration:
                 constants,
                 self.steps,
                 outputs=(tuple(by_step[n][0] for n in changing), (y,) if path else ()),
-                key=("steps", effects.kind, path),
+                key=("steps", effects.kind, path, len(columns), len(rest)),
                 traceable=effects.traceable,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
@@ -223,16 +240,24 @@ class Integration:
         times: Sequence[Any],
         factors: Sequence[Any],
         effects: Effects | None = None,
+        moment: Moment | None = None,
     ) -> tuple:
         """One step: y, what is left of state and statistics, the loss, the estimated error."""
         plan = self.plan.with_factors(factors) if len(factors) else self.plan
         remat = self.remat == "stage"
         stages = len(plan.stages)
+        before, scale = y, None
+        if moment is not None:
+            y, start = moment.where_f_is_evaluated(y)
+            times, scale = plan.times_from(start, moment.size), moment.size
         evaluations = Evaluations(
-            field, self.policy, state, statistics, times, stages, effects, remat
+            field, self.policy, state, statistics, times, stages, effects, remat, scale
         )
         y, error = step(evaluations, y, plan)
         evaluations.finish()
+        if moment is not None and moment.rest:
+            y = ops.where(moment.is_some, y, before)
+            error = None if error is None else ops.where(moment.is_some, error, 0 * before)
         loss = total(evaluations.losses, plan.dtype)
         return (
             y,

@@ -12,7 +12,7 @@ from keras import ops
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import nearest
 from keras_rk.steps.learned import LearnedStep, LearnedTableau
-from keras_rk.steps.stages import stage_plan
+from keras_rk.steps.stages import StagePlan, stage_plan
 
 
 class Method:
@@ -46,6 +46,7 @@ class Method:
         self.blocks = blocks
         self.start = start
         self.dtype = dtype
+        self.estimate = estimate
         plans = [stage_plan(tableau, dt, dtype, estimate=estimate) for dt in self.dts]
         if len({len(plan.factors) for plan in plans}) > 1:
             raise ValueError(
@@ -54,6 +55,11 @@ class Method:
             )
         self.plan = plans[0]
         self._factors = np.array([plan.factors for plan in plans], dtype)
+
+    @cached_property
+    def unit_plan(self) -> StagePlan:
+        """The plan for steps of size 1, which a clock scales."""
+        return stage_plan(self.tableau, 1, self.dtype, estimate=self.estimate)
 
     def factors(
         self, learned_tableau: LearnedTableau | None, learned_step: LearnedStep | None

@@ -17,6 +17,7 @@ from keras_rk.butcher.arrays import rounded
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.loops import add_multiple, is_one
+from keras_rk.numbers.coefficients import nearest
 
 
 class Term(NamedTuple):
@@ -40,6 +41,8 @@ class StagePlan:
         update: the terms that are added to y at the end of the step.
         estimate: the terms of the error estimate, sum_i dt (b_i - b_hat_i) k_i; empty where none
             is wanted.
+        nodes: c_i of each evaluated stage; None where the factors are others than the tableau's,
+            which then are those of a step of size 1 and have the nodes as the sums of their rows.
     """
 
     dtype: str
@@ -47,6 +50,7 @@ class StagePlan:
     rows: tuple[tuple[Term, ...], ...]
     update: tuple[Term, ...]
     estimate: tuple[Term, ...]
+    nodes: tuple[float, ...] | None = None
 
     @property
     def factors(self) -> list:
@@ -59,7 +63,14 @@ class StagePlan:
         *rows, update, estimate = (
             tuple(Term(term.position, next(values)) for term in row) for row in self._sums
         )
-        return replace(self, rows=tuple(rows), update=update, estimate=estimate)
+        return replace(self, rows=tuple(rows), update=update, estimate=estimate, nodes=None)
+
+    def times_from(self, start: Any, size: Any) -> tuple:
+        """The times of the stages, t + c_i h; none where no time is given."""
+        if start is None:
+            return ()
+        nodes = self.nodes or [sum((term.factor for term in row), 0.0) for row in self.rows]
+        return tuple(start if _is_zero(c) else start + c * size for c in nodes)
 
     @property
     def _sums(self) -> tuple[tuple[Term, ...], ...]:
@@ -93,7 +104,8 @@ def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False)
         return tuple(Term(position[j], row[j]) for j in stages if row[j])
 
     rows = tuple(terms(a[i]) for i in stages)
-    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences))
+    nodes = tuple(nearest(tableau.exact_c[i], dtype) for i in stages)
+    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences), nodes)
 
 
 def _differences(tableau: Tableau, dtype: str, dt: Any) -> list[float]:
@@ -117,6 +129,10 @@ def _reaching_the_output(a: list[list[float]], b: list[float]) -> list[int]:
             for j in range(i):
                 needed[j] = needed[j] or bool(a[i][j])
     return [i for i, is_needed in enumerate(needed) if is_needed]
+
+
+def _is_zero(node: Any) -> bool:
+    return isinstance(node, float) and node == 0
 
 
 def combine(y: Any, terms: Sequence[Term], derivatives: Sequence[Any]) -> Any:

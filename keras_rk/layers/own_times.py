@@ -1,0 +1,159 @@
+"""`dt` and `times` of a call: how they are read, how Keras carries them, the steps they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rk.layers.arguments import step_size, truth
+from keras_rk.layers.time_checks import (
+    array_of_numbers,
+    check_call,
+    check_step_size,
+    check_times,
+)
+from keras_rk.loops.common import is_tensor
+from keras_rk.steps.clock import Clock, steps_between, steps_of_size
+
+
+class Held:
+    """A value that passes through Keras as it is: a tensor would be cast to half precision."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+@dataclass(frozen=True)
+class OwnTimes:
+    """The time of a call: a step size, or times at which y is wanted.
+
+    Attributes:
+        dt: an array where its numbers are given as such, or a tensor; None for the layer's.
+        times: likewise; None where there is `dt` alone.
+        interpolate: whether y at `times` is interpolated between steps of size `dt`.
+    """
+
+    dt: Any = None
+    times: Any = None
+    interpolate: bool = False
+
+    def arguments(self, symbolic: bool) -> dict[str, Any]:
+        """These as arguments of a call that Keras makes.
+
+        Args:
+            symbolic: whether the call is recorded, to be saved.
+        """
+        pack = _recorded if symbolic else Held
+        packed: dict[str, Any] = {
+            name: pack(value)
+            for name, value in (("dt", self.dt), ("times", self.times))
+            if value is not None
+        }
+        return {**packed, "interpolate": True} if self.interpolate else packed
+
+    def clock(self, y: Any, start: float, blocks: int | None, steps: int, with_time: bool) -> Clock:
+        """The steps of the call.
+
+        Args:
+            y: the state at the beginning.
+            start: t_0, where `dt` alone is given.
+            blocks: how many there are, each for one interval; None for a single layer.
+            steps: how many steps an interval has.
+            with_time: whether f takes t.
+        """
+        dtype = keras.backend.standardize_dtype(y.dtype)
+        given = self.in_dtype(dtype)
+        first: Any = start
+        if given.times is None:
+            h = per_sample(given.dt, len(y.shape))
+            sizes, starts = steps_of_size(h, start, blocks, steps)
+            rests = not isinstance(h, np.ndarray) and _is_by_sample(h)
+        else:
+            times = over_time(given.times, len(y.shape))
+            sizes, starts = steps_between(times, steps, blocks is not None)
+            rests = not isinstance(sizes, np.ndarray) or not np.all(sizes)
+            first = times[0]
+        sizes, starts, first = (ops.convert_to_tensor(x, dtype) for x in (sizes, starts, first))
+        if not with_time:
+            return Clock(sizes, None, (y,) if rests else ())
+        return Clock(sizes, starts, (y, first) if rests else ())
+
+    def in_dtype(self, dtype: str) -> OwnTimes:
+        """These, with tensors in a dtype."""
+
+        def tensor(x: Any) -> Any:
+            return x if x is None or isinstance(x, np.ndarray) else ops.cast(x, dtype)
+
+        return replace(self, dt=tensor(self.dt), times=tensor(self.times))
+
+
+def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnTimes | None:
+    """The time of a call, with what is known of it checked; None where none is given.
+
+    Args:
+        layer: a layer of a method.
+        y: what it is called with.
+    """
+    if dt is None and times is None and interpolate is False:
+        return None
+    if all(x is None or isinstance(x, Held) for x in (dt, times)):  # checked already
+        return OwnTimes(dt and dt.value, times and times.value, interpolate)
+    found = OwnTimes(_step_size(dt), _numbers("times", times), truth("interpolate", interpolate))
+    check_call(layer, found.dt, found.times, found.interpolate)
+    if found.dt is not None:
+        check_step_size(found.dt, y, layer)
+    if found.times is not None:
+        check_times(found.times, y, layer, None if found.interpolate else layer.intervals)
+    return found
+
+
+def per_sample(h: Any, rank: int) -> Any:
+    """A step size that broadcasts to y, of `rank` dimensions."""
+    if len(h.shape) != 1 or rank == 1:
+        return h
+    shape = (-1, *[1] * (rank - 1))
+    return h.reshape(shape) if isinstance(h, np.ndarray) else ops.reshape(h, shape)
+
+
+def over_time(times: Any, rank: int) -> Any:
+    """The times, `(T, ...)`, each of which broadcasts to y, of `rank` dimensions."""
+    if len(times.shape) == 1:
+        return times
+    shape = (times.shape[1], -1, *[1] * (rank - 1))
+    if isinstance(times, np.ndarray):
+        return times.T.reshape(shape)
+    return ops.reshape(ops.transpose(times), shape)
+
+
+def _is_by_sample(h: Any) -> bool:
+    """Whether a step size that broadcasts to y is one for each sample, and not for parts of it."""
+    return len(h.shape) > 0 and all(size == 1 for size in h.shape[1:])
+
+
+def _step_size(dt: Any) -> Any:
+    is_array = is_tensor(dt) or isinstance(dt, (list, tuple, keras.Variable))
+    return _numbers("dt", dt) if dt is None or is_array else np.array(float(step_size(dt)[1]))
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """An array in float64 for numbers given as such, else a tensor."""
+    if value is None or isinstance(value, keras.KerasTensor):
+        return value
+    if isinstance(value, (np.ndarray, np.generic, list, tuple)):
+        return array_of_numbers(name, value)
+    if is_tensor(value) or isinstance(value, keras.Variable):
+        return ops.convert_to_tensor(value)
+    raise ValueError(f"`{name}` must be a tensor or a list of numbers. Received: {name}={value!r}.")
+
+
+def _recorded(value: Any) -> Any:
+    """A value as a model's configuration can hold it."""
+    if isinstance(value, keras.KerasTensor):
+        return value
+    return np.asarray(ops.convert_to_numpy(value), "float64").tolist()

@@ -1,0 +1,171 @@
+"""What `dt` and `times` of a call may be, checked before anything is computed.
+
+Shapes are always known. Values are known where they are numbers, or in a tensor in the memory of
+the host: neither while a graph is being made, nor on an accelerator, which would have to be waited
+for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_rk import loops
+from keras_rk.field.inputs import input_names, takes_time
+
+WORDS = ("dt", "times", "interpolate")
+
+
+def array_of_numbers(name: str, value: Any) -> np.ndarray:
+    """`value` as an array in float64; truth values and words are no numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"`{name}` must be real numbers, in an array or a tensor. Received: {name}={value!r}."
+        )
+    return array.astype("float64")
+
+
+def check_call(layer: Any, dt: Any, times: Any, interpolate: bool) -> None:
+    """Refuses what a layer cannot do at times that are not its own."""
+    given = " and ".join(w for w, x in (("dt", dt), ("times", times)) if x is not None)
+    names = input_names(layer.layer) or inspect.signature(layer.layer.call).parameters
+    taken = [] if hasattr(layer.layer, "step_sizes") else [w for w in WORDS if w in names]
+    if taken:
+        raise TypeError(
+            f"`{taken[0]}` is an argument of this layer's own call, and f has one of that name, "
+            "too: give the one of f another name, or pass it by position. "
+            f"Received: `{given}` for layer {layer.name!r}."
+        )
+    if layer.trainable_dt:
+        raise ValueError(
+            "A step size that is trained leaves no choice to the call: build the layer without "
+            f"`trainable_dt`. Received: `{given}` for layer {layer.name!r} with "
+            f"trainable_dt={layer.trainable_dt!r}."
+        )
+    if times is not None and layer.return_states:
+        raise ValueError(
+            "With `times` y is returned at these, and `return_states` has no meaning beside them: "
+            f"build the layer without it. Received: `times` for layer {layer.name!r} with "
+            "return_states=True."
+        )
+    if dt is not None and times is not None and not interpolate:
+        raise ValueError(
+            "Give `dt` or `times`, not both: with `times`, `steps` steps lead from each time to "
+            "the next. For steps of size `dt` between which y is interpolated, say "
+            f"`interpolate=True`. Received: `dt` and `times` for layer {layer.name!r}."
+        )
+    if interpolate and times is None:
+        raise ValueError(
+            "`interpolate=True` needs `times`, at which y is wanted. "
+            f"Received: times=None for layer {layer.name!r}."
+        )
+
+
+def check_step_size(dt: Any, y: Any, layer: Any) -> None:
+    """Refuses a step size that does not fit y, and one that is known to be none."""
+    shape, of_y = tuple(dt.shape), tuple(y.shape)
+    _check_real("dt", dt)
+    fits = len(shape) == 0 or (len(shape) == 1 and _agree(shape[0], of_y[0]))
+    if len(shape) == len(of_y):
+        fits = fits or all(m == 1 or _agree(m, n) for m, n in zip(shape, of_y, strict=True))
+    if not fits:
+        raise ValueError(
+            "`dt` must be one number, or one for each sample, of shape (batch,), or broadcast to "
+            "y with as many dimensions (in a stack, too, it is for all blocks). "
+            f"Received: dt of shape {shape}, y of shape {of_y} (layer {layer.name!r})."
+        )
+    if len(of_y) > 1 and len(shape) == len(of_y) and shape[-1] != 1 and takes_time(layer.layer):
+        raise ValueError(
+            "An f that takes the time t needs one time for all channels: `dt` of size 1 along the "
+            f"last axis. Received: dt of shape {shape} (layer {layer.name!r})."
+        )
+    values = known(dt)
+    if values is not None and not np.all(np.isfinite(values) & (values != 0)):
+        raise ValueError(
+            "`dt` must be finite and other than zero. "
+            f"Received: dt={_brief(values)} (layer {layer.name!r})."
+        )
+
+
+def check_times(times: Any, y: Any, layer: Any, intervals: int | None) -> None:
+    """Refuses times that do not fit y or the layer, and such as are known not to be in order.
+
+    Args:
+        intervals: how many there must be; None for any number.
+    """
+    shape, of_y = tuple(times.shape), tuple(y.shape)
+    _check_real("times", times)
+    if len(shape) not in (1, 2) or (len(shape) == 2 and not _agree(shape[0], of_y[0])):
+        raise ValueError(
+            "`times` must have shape (T,), or (batch, T) with a row for each sample. "
+            f"Received: times of shape {shape}, y of shape {of_y} (layer {layer.name!r})."
+        )
+    if isinstance(shape[-1], int) and shape[-1] < 2:
+        raise ValueError(
+            "`times` must begin with the time of y and have at least one more. "
+            f"Received: times of shape {shape} (layer {layer.name!r})."
+        )
+    if intervals is not None and not _agree(shape[-1], intervals + 1):
+        raise ValueError(
+            f"A stack of {intervals} blocks goes through {intervals} intervals, one with each "
+            f"block, and so needs {intervals + 1} `times`. "
+            f"Received: times of shape {shape} (stack {layer.name!r})."
+        )
+    values = known(times)
+    if values is not None:
+        _check_order(values, layer)
+
+
+def _check_order(values: np.ndarray, layer: Any) -> None:
+    rows = np.atleast_2d(values)
+    if not np.all(np.isfinite(rows)):
+        raise ValueError(
+            f"`times` must be finite. Received: times={_brief(values)} (layer {layer.name!r})."
+        )
+    steps = np.diff(rows)
+    monotone = np.all(steps >= 0, axis=1) | np.all(steps <= 0, axis=1)
+    if not np.all(monotone):
+        raise ValueError(
+            "`times` must increase, or decrease, from first to last; equal ones are no step. "
+            f"Received: {_row(rows, ~monotone)} (layer {layer.name!r})."
+        )
+    moving = np.any(steps != 0, axis=1)
+    if not np.all(moving):
+        raise ValueError(
+            "`times` must have two different ones for each sample, an interval to go through. "
+            f"Received: {_row(rows, ~moving)} (layer {layer.name!r})."
+        )
+
+
+def known(x: Any) -> np.ndarray | None:
+    """The values of a tensor, where they are at hand."""
+    if isinstance(x, keras.KerasTensor):
+        return None
+    return x if isinstance(x, np.ndarray) else loops.known(x)
+
+
+def _check_real(name: str, x: Any) -> None:
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if "float" not in dtype and "int" not in dtype:
+        raise ValueError(f"`{name}` must be real numbers. Received: {name} of dtype {dtype}.")
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether two sizes are equal, as far as they are known."""
+    return not (isinstance(one, int) and isinstance(other, int)) or one == other
+
+
+def _row(rows: np.ndarray, bad: np.ndarray) -> str:
+    place = int(np.argmax(bad))
+    return f"times={_brief(rows[place])}" + (f" for sample {place}" if len(rows) > 1 else "")
+
+
+def _brief(values: np.ndarray) -> str:
+    return np.array2string(values, threshold=8, edgeitems=4, precision=6).replace("\n", "")
