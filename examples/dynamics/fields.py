@@ -17,8 +17,8 @@ from cells import Shape
 
 from keras_rk.layers import RKResidual
 
-UNITS = {False: (16, 16), True: (24,)}  # of the hidden layers: global fields, local ones
-FIRST = 3.0  # the first kernel is so many times Glorot's, so that tanh bends within the data
+UNITS = {False: (40,), True: (24,)}  # of the hidden layers: global fields, local ones
+FIRST = 2.0  # the first kernel is so many times Glorot's, so that tanh bends within the data
 BIAS = 2.0  # biases of hidden layers are uniform in [-BIAS, BIAS] at first
 
 jax.config.update("jax_enable_x64", True)
@@ -31,7 +31,9 @@ class Field(keras.layers.Layer):
     Args:
         units: the widths of its hidden layers.
         local: whether it is applied at each point of a circle, to the values there and at both
-            neighbours: convolutions along z, periodic, the first of width three.
+            neighbours: convolutions along z, periodic, the first of width three. Neighbours are
+            nearly equal, so the three values enter as one of them and two differences, which are
+            scaled to be of about the same size.
     """
 
     def __init__(self, units: tuple[int, ...], local: bool, **kwargs: Any) -> None:
@@ -49,7 +51,8 @@ class Field(keras.layers.Layer):
 
     def call(self, z: Any) -> Any:
         if self.local:
-            z = jnp.stack([jnp.roll(z, 1, axis=-1), z, jnp.roll(z, -1, axis=-1)], axis=-1)
+            left, right = jnp.roll(z, 1, axis=-1), jnp.roll(z, -1, axis=-1)
+            z = jnp.stack([z, 2 * (right - left), 4 * (left - 2 * z + right)], axis=-1)
         *hidden, (kernel, bias) = self.layers
         for inner_kernel, inner_bias in hidden:
             z = jnp.tanh(z @ inner_kernel.value + inner_bias.value)

@@ -10,7 +10,9 @@ only where training adds less, and Adam leaves too much; the method of Levenberg
     w_next = w - (J^T J + damping I)^-1 J^T r,
 
 with the Jacobian J of the residuals r for the few hundred weights w, needs a hundred iterations.
-The damping follows the gain, the decrease of the loss over that of its linear model.
+A step is taken where it lowers the loss; the damping is divided by five after it, and doubled where
+there was none. (Damping by the gain over the linear model was faster at first, but ended at errors
+several times as large.)
 """
 
 from __future__ import annotations
@@ -27,9 +29,8 @@ from fields import field, first_weights, stepper
 from jax.flatten_util import ravel_pytree
 from snapshots import Pairs, shape_of
 
-ITERATIONS = 100
 AT_ONCE = 10  # iterations between two measurements
-FIRST_DAMPING = 10.0
+FIRST_DAMPING = 1.0
 LEAST_DAMPING = 1e-12
 
 
@@ -97,12 +98,10 @@ class Program:
         change = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
         tried = weights - change
         new_loss = jnp.sum(self._residuals(tried, pairs) ** 2)
-        gain = (loss - new_loss) / (change @ (damping * change + gradient))
         better = new_loss < loss
-        factor = jnp.where(gain > 0.5, 1 / 8, jnp.where(gain > 0.1, 1.0, 4.0))
         return State(
             jnp.where(better, tried, weights),
-            jnp.maximum(damping * factor, LEAST_DAMPING),
+            jnp.maximum(damping * jnp.where(better, 0.2, 2.0), LEAST_DAMPING),
             jnp.where(better, new_loss, loss),
         )
 
@@ -115,7 +114,7 @@ def program(shape: Shape, method: str, steps: int) -> Program:
     return Program(shape, method, steps)
 
 
-def fit(cell: Cell, pairs: Pairs, seeds: list[int], iterations: int = ITERATIONS) -> Fit:
+def fit(cell: Cell, pairs: Pairs, seeds: list[int], iterations: int) -> Fit:
     """Trains a cell.
 
     Args:
@@ -126,7 +125,9 @@ def fit(cell: Cell, pairs: Pairs, seeds: list[int], iterations: int = ITERATIONS
     weights = jnp.stack([ravel_pytree(first_weights(shape, seed))[0] for seed in seeds])
     pairs = jax.tree.map(jnp.asarray, pairs)
     state = State(
-        weights, jnp.full(len(seeds), FIRST_DAMPING), compiled.loss(weights, pairs)
+        weights,
+        jnp.full(len(seeds), FIRST_DAMPING),
+        compiled.loss(weights, pairs),
     )
     jax.block_until_ready(compiled.iterate(state, pairs))  # compiles
     history, seconds = [weights], [0.0]
@@ -144,3 +145,9 @@ def fit(cell: Cell, pairs: Pairs, seeds: list[int], iterations: int = ITERATIONS
         history,
         np.sqrt(np.asarray(state.loss) / residuals),
     )
+
+
+def weights_of(cell: Cell, weights: Any) -> list[np.ndarray]:
+    """The weights of one seed, as a Keras model with this f has them."""
+    compiled = program(shape_of(cell.system), cell.method, cell.steps)
+    return [np.asarray(values) for values in compiled.unravel(weights)]

@@ -4,6 +4,7 @@ The norm is the root of the mean square over the entries of z (which are of size
 states. Errors of f are relative:
 
     field_error        |g - f| / |f|, g the learned field
+    rate               |f'f| / |f|, of the system
     modified_error     |g - (f + h/2 f'f)| / |f|, h = dt / steps
     exact_euler_error  |g - (phi_h(z) - z) / h| / |f|, phi the exact flow: what a field has to be
                        for Euler's method to be exact on snapshots h apart
@@ -26,13 +27,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cells import Cell
+from cells import PORTRAIT_DTS, PORTRAIT_METHODS, Cell
 from fitting import Fit, Program, program
 from shared import Record
 from snapshots import EVERY, HORIZON, shape_of, test_orbits, test_states
 from systems import SYSTEMS
 
 FINE_METHOD, FINE_DT = "rk8", 0.025
+PORTRAIT_EVERY = 0.05
 WRONG = 0.3  # the distance at which an orbit is no longer valid
 MOST = 1.0  # larger distances count as this one
 
@@ -51,12 +53,14 @@ def measure(cell: Cell, fit: Fit, seeds: Sequence[int]) -> list[Record]:
     }
     curves = [relative(values - f, f) for values in learned]
     ways = rollouts(cell, fit.weights)
+    portraits = {0: portrait(cell, fit.weights[:1])} if has_portrait(cell) else {}
     return [
         {
             "cell": cell.to_dict(),
             "seed": seeds[n],
             **{name: values[n] for name, values in errors.items()},
             "residual": fit.residual[n],
+            "rate": rate(cell.system),
             "curve": {
                 "iterations": fit.iterations,
                 "seconds": fit.seconds,
@@ -66,6 +70,7 @@ def measure(cell: Cell, fit: Fit, seeds: Sequence[int]) -> list[Record]:
                 way: {"error": error[n], "valid_time": valid[n]}
                 for way, (error, valid) in ways.items()
             },
+            **portraits.get(n, {}),
         }
         for n in range(len(fit.weights))
     ]
@@ -80,11 +85,23 @@ def relative(difference: Any, reference: Any) -> Any:
 @lru_cache(maxsize=None)
 def modified_field(system: str, h: float) -> Any:
     """f + h/2 f'f at the test states."""
-    z = jnp.asarray(test_states(system))
-    f, slope = jax.jvp(
-        lambda z: SYSTEMS[system].field(z, jnp), (z,), (SYSTEMS[system].field(z, jnp),)
-    )
-    return np.asarray(f + h / 2 * slope)
+    f, slope = second_derivative(system, test_states(system))
+    return f + h / 2 * slope
+
+
+def second_derivative(system: str, z: Any) -> tuple[Any, Any]:
+    """f(z) and f'(z) f(z)."""
+    z = jnp.asarray(z)
+    f = SYSTEMS[system].field(z, jnp)
+    pair = jax.jvp(lambda z: SYSTEMS[system].field(z, jnp), (z,), (f,))
+    return np.asarray(pair[0]), np.asarray(pair[1])
+
+
+@lru_cache(maxsize=None)
+def rate(system: str) -> float:
+    """|f'f| / |f|: how fast f changes along an orbit."""
+    f, slope = second_derivative(system, test_states(system))
+    return float(relative(slope, f))
 
 
 @lru_cache(maxsize=None)
@@ -109,11 +126,12 @@ def rollouts(cell: Cell, weights: Any) -> dict[str, tuple[Any, Any]]:
 
 def roll(compiled: Program, weights: Any, z: Any, dt: float) -> Any:
     """Orbits every 0.4, shape (seeds, times, orbits, d)."""
-    return np.asarray(_roller(compiled)(weights, jnp.asarray(z), dt, round(EVERY / dt)))
+    times = round(HORIZON / EVERY)
+    return np.asarray(_roller(compiled, times)(weights, jnp.asarray(z), dt, round(EVERY / dt)))
 
 
 @lru_cache(maxsize=None)
-def _roller(compiled: Program) -> Any:
+def _roller(compiled: Program, times: int) -> Any:
     def orbits(weights: Any, z: Any, dt: Any, inner: Any) -> Any:
         h = jnp.full((len(z), 1), dt)
 
@@ -121,7 +139,7 @@ def _roller(compiled: Program) -> Any:
             z = jax.lax.fori_loop(0, inner, lambda _, z: compiled.step(weights, z, h), z)
             return z, z
 
-        return jax.lax.scan(some_steps, z, None, length=round(HORIZON / EVERY))[1]
+        return jax.lax.scan(some_steps, z, None, length=times)[1]
 
     return jax.jit(jax.vmap(orbits, in_axes=(0, None, None, None)))
 
@@ -134,3 +152,24 @@ def compare_orbits(orbits: Any, true: Any) -> tuple[Any, Any]:
     wrong = distance > WRONG
     first = np.where(wrong.any(axis=1), wrong.argmax(axis=1), wrong.shape[1])
     return error, EVERY * first.mean(axis=1)
+
+
+def has_portrait(cell: Cell) -> bool:
+    """Whether the record of its first seed has an orbit to draw."""
+    return (
+        (cell.sampling, cell.steps) == ("even", 1)
+        and cell.method in PORTRAIT_METHODS
+        and PORTRAIT_DTS.get(cell.system) == cell.dt
+    )
+
+
+def portrait(cell: Cell, weights: Any) -> dict[str, Any]:
+    """One orbit of the learned field beside the true one, often enough to be drawn."""
+    z = test_states(cell.system)[:1]
+    times = round(HORIZON / PORTRAIT_EVERY)
+    roller = _roller(program(shape_of(cell.system), FINE_METHOD, 1), times)
+    learned = np.asarray(roller(weights, z, FINE_DT, round(PORTRAIT_EVERY / FINE_DT)))[0, :, 0]
+    true = [z]
+    for _ in range(times):
+        true.append(SYSTEMS[cell.system].flow(true[-1], PORTRAIT_EVERY))
+    return {"portrait": {"learned": [z[0], *learned], "true": [state[0] for state in true]}}

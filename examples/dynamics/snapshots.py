@@ -11,7 +11,7 @@ from cells import Cell, Shape
 from systems import SYSTEMS, Array
 
 LENGTH = 3  # pairs along one orbit
-PAIRS = {False: 600, True: 40}  # global fields, and local ones: each state has 32 points
+PAIRS = {False: 600, True: 60}  # global fields, and local ones: each state has 16 points
 NOISE = 1e-3  # standard deviation, in the coordinates of the networks
 TEST_STATES = 1000
 ORBITS = 20  # rolled out

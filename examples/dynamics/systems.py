@@ -18,8 +18,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 TOLERANCE = 1e-12  # of DOP853, relative and absolute
-POINTS = 32  # of the heat equation, on a circle of length 2 pi
-DIFFUSION = 0.05
+POINTS = 16  # of the heat equation, on a circle of length 2 pi
+DIFFUSION = 0.2
 
 Array = np.ndarray
 
@@ -117,13 +117,13 @@ def heat(u: Any, xp: Any) -> Any:
 
 
 def waves(rng: np.random.Generator, count: int) -> Array:
-    """Random functions on the circle: waves of all lengths, the short ones smaller."""
+    """Random functions on the circle: waves of all lengths, the short ones small."""
     numbers = np.arange(1, POINTS // 2)
     x = 2 * np.pi * np.arange(POINTS) / POINTS
-    size = 1 / (1 + numbers)
-    cosine, sine = rng.normal(size=(2, count, len(numbers))) * size
-    mean = rng.normal(size=(count, 1)) / 2
-    return mean + cosine @ np.cos(np.outer(numbers, x)) + sine @ np.sin(np.outer(numbers, x))
+    size = rng.uniform(0, 1, (count, len(numbers))) / numbers / 2
+    phase = rng.uniform(0, 2 * np.pi, (count, len(numbers), 1))
+    mean = rng.uniform(-0.6, 0.6, (count, 1))
+    return mean + np.einsum("cn,cnx->cx", size, np.cos(np.outer(numbers, x) + phase))
 
 
 SYSTEMS = {
@@ -170,7 +170,7 @@ SYSTEMS = {
             f"u_t = {DIFFUSION:g} u_xx + u - u³ on a circle, {POINTS} points",
             heat,
             center=(0.0,),
-            scale=(0.7,),
+            scale=(0.5,),
             draw=waves,
             settle=1.0,
             local=True,
