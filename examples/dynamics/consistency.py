@@ -26,7 +26,7 @@ SUBSTEPS = (1, 2, 4, 8)
 def increment(cell: Cell, weights: list[np.ndarray]) -> keras.Model:
     """The trained network as z -> step(z) - z, with dt fixed."""
     shape = shape_of(cell.system)
-    z = keras.Input((shape.dimension,))
+    z = keras.Input((shape.dimension,), dtype="float64")
     f = Field(UNITS[shape.local], shape.local)
     block = RKResidual(f, cell.method, dt=cell.dt / cell.steps, steps=cell.steps)
     model = keras.Model(z, keras.layers.Subtract()([block(z), z]))

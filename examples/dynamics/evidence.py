@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -128,7 +129,7 @@ class Results:
         """The error of the network trained on f itself; NaN if it is not there."""
         return self.factor(floor_cell(system)).mean
 
-    def phase(self, system: str) -> float:
+    def rate(self, system: str) -> float:
         """L = |f'f| / |f|, from the record of any cell."""
         for cell, records in self.cells.items():
             if cell.system == system:
@@ -139,18 +140,15 @@ class Results:
         """The slopes of a method over all neighbouring dt, the coarsest first."""
         found = []
         present = [dt for dt in DTS if with_dt(cell, dt) in self]
-        for coarse, fine in zip(present, present[1:], strict=False):
+        for coarse, fine in itertools.pairwise(present):
             one, other = (self.values(with_dt(cell, dt), of) for dt in (coarse, fine))
             seeds = sorted(set(one) & set(other))
-            values = [
-                np.log(one[seed] / other[seed]) / np.log(coarse / fine)
-                for seed in seeds
-            ]
+            values = [np.log(one[seed] / other[seed]) / np.log(coarse / fine) for seed in seeds]
             finer_error = factor([other[seed] for seed in seeds]).mean
             asymptotic = (
                 finer_error >= FLOOR_FACTOR * self.floor(cell.system)
                 and factor([one[seed] for seed in seeds]).mean >= finer_error
-                and coarse * self.phase(cell.system) <= LARGEST_PHASE
+                and coarse * self.rate(cell.system) <= LARGEST_PHASE
             )
             found.append(Slope(cell, coarse, fine, interval(values), bool(asymptotic)))
         return found

@@ -7,6 +7,9 @@ written with `jax.numpy`.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -21,8 +24,18 @@ UNITS = {False: (40,), True: (24,)}  # of the hidden layers: global fields, loca
 FIRST = 2.0  # the first kernel is so many times Glorot's, so that tanh bends within the data
 BIAS = 2.0  # biases of hidden layers are uniform in [-BIAS, BIAS] at first
 
-jax.config.update("jax_enable_x64", True)
-keras.config.set_floatx("float64")
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Keras and JAX compute in float64."""
+    policy, wide = keras.config.dtype_policy(), jax.config.jax_enable_x64
+    keras.config.set_dtype_policy("float64")
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        jax.config.update("jax_enable_x64", wide)
 
 
 class Field(keras.layers.Layer):
@@ -44,7 +57,7 @@ class Field(keras.layers.Layer):
         inputs, outputs = (3, 1) if self.local else (shape[-1], shape[-1])
         sizes = (inputs, *self.units, outputs)
         self.layers = []
-        for n, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for n, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             kernel = self.add_weight(shape=(fan_in, fan_out), name=f"kernel{n}")
             bias = self.add_weight(shape=(fan_out,), initializer="zeros", name=f"bias{n}")
             self.layers.append((kernel, bias))
@@ -68,12 +81,13 @@ class Field(keras.layers.Layer):
 
 def field(shape: Shape) -> keras.Model:
     """f as a model of its own."""
-    return keras.Sequential([keras.Input((shape.dimension,)), Field(UNITS[shape.local], shape.local)])
+    z = keras.Input((shape.dimension,), dtype="float64")
+    return keras.Model(z, Field(UNITS[shape.local], shape.local)(z))
 
 
 def stepper(shape: Shape, method: str, steps: int) -> keras.Model:
     """(z, h) -> z after `steps` steps of size h / steps; h has shape (batch, 1)."""
-    z, h = keras.Input((shape.dimension,)), keras.Input((1,))
+    z, h = (keras.Input((size,), dtype="float64") for size in (shape.dimension, 1))
     block = RKResidual(Field(UNITS[shape.local], shape.local), method, steps=steps)
     return keras.Model([z, h], block(z, dt=h / steps))
 

@@ -18,7 +18,7 @@ several times as large.)
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -109,7 +109,7 @@ class Program:
         return jax.lax.fori_loop(0, AT_ONCE, lambda _, s: self._iteration(s, pairs), state)
 
 
-@lru_cache(maxsize=None)
+@cache
 def program(shape: Shape, method: str, steps: int) -> Program:
     return Program(shape, method, steps)
 

@@ -10,9 +10,9 @@ states. Errors of f are relative:
                        for Euler's method to be exact on snapshots h apart
 
 Orbits start from states that no training set has, and run for 20 units of time; a pair of
-snapshots spans at most 0.4 (0.6 in uneven samples), an orbit of the training set at most 1.2 (1.8). They
-are rolled out with the training method at dt ("own"), with it at dt / 2 ("half"), and with steps so
-small that the flow of g is what is seen ("fine"). Compared every 0.4:
+snapshots spans at most 0.4 (0.6 in uneven samples), an orbit of the training set at most 1.2
+(1.8). They are rolled out with the training method at dt ("own"), with it at dt / 2 ("half"), and
+with steps so small that the flow of g is what is seen ("fine"). Compared every 0.4:
 
     rollout error      the norm of the difference, over times and orbits, each distance at most 1
     valid time         when the distance first exceeds 0.3 (or 20), the mean over orbits
@@ -21,7 +21,7 @@ small that the flow of g is what is seen ("fine"). Compared every 0.4:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import jax
@@ -82,7 +82,7 @@ def relative(difference: Any, reference: Any) -> Any:
     return np.sqrt(np.mean(np.square(difference), axis=(-2, -1))) / size
 
 
-@lru_cache(maxsize=None)
+@cache
 def modified_field(system: str, h: float) -> Any:
     """f + h/2 f'f at the test states."""
     f, slope = second_derivative(system, test_states(system))
@@ -97,14 +97,14 @@ def second_derivative(system: str, z: Any) -> tuple[Any, Any]:
     return np.asarray(pair[0]), np.asarray(pair[1])
 
 
-@lru_cache(maxsize=None)
+@cache
 def rate(system: str) -> float:
     """|f'f| / |f|: how fast f changes along an orbit."""
     f, slope = second_derivative(system, test_states(system))
     return float(relative(slope, f))
 
 
-@lru_cache(maxsize=None)
+@cache
 def exact_euler_field(system: str, h: float) -> Any:
     """(phi_h(z) - z) / h at the test states."""
     z = test_states(system)
@@ -130,7 +130,7 @@ def roll(compiled: Program, weights: Any, z: Any, dt: float) -> Any:
     return np.asarray(_roller(compiled, times)(weights, jnp.asarray(z), dt, round(EVERY / dt)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _roller(compiled: Program, times: int) -> Any:
     def orbits(weights: Any, z: Any, dt: Any, inner: Any) -> Any:
         h = jnp.full((len(z), 1), dt)

@@ -1,7 +1,7 @@
 """Vector fields learned from snapshots of systems whose fields are known.
 
     python examples/dynamics/run.py              everything, in less than 90 minutes on two cores
-    python examples/dynamics/run.py --quick      the shape of every figure, in less than 5 minutes
+    python examples/dynamics/run.py --quick      the shape of every figure, in a few minutes
     python examples/dynamics/report.py           the report, from what is finished
 
 A network f inside an RKResidual learns to map a snapshot of a system to the next one, for five
@@ -38,7 +38,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from cells import DIAGNOSED_DTS, DIAGNOSED_METHODS, EXPERIMENTS, Cell, cells
+from cells import DIAGNOSED_DTS, DIAGNOSED_METHODS, EXPERIMENTS, LONGER, Cell, cells
 from shared import prepare
 from store import Store
 
@@ -81,8 +81,11 @@ class Result:
 def work(job: Job) -> Result:
     """Does a job; an error in it leaves the others alone."""
     prepare()
+    from fields import double_precision
+
     try:
-        return Result(job, diagnosed(job) if job.diagnoses else trained(job))
+        with double_precision():
+            return Result(job, diagnosed(job) if job.diagnoses else trained(job))
     except Exception as error:
         outcome = f"FAILED: {type(error).__name__}: {error}"
         return Result(job, outcome, error=traceback.format_exc())
@@ -99,7 +102,8 @@ def trained(job: Job) -> str:
         seeds = [seed for seed in job.seeds if not store.has(cell, seed)]
         if not seeds:
             continue
-        found = fit(cell, pairs(cell, seeds), seeds, job.iterations)
+        iterations = job.iterations * LONGER.get(cell.system, 1)
+        found = fit(cell, pairs(cell, seeds), seeds, iterations)
         records = measure(cell, found, seeds)
         for n, (seed, record) in enumerate(zip(seeds, records, strict=True)):
             store.keep(cell, seed, record, weights_of(cell, found.weights[n]))
@@ -162,7 +166,9 @@ def run(jobs: list[Job], cores: int) -> Iterator[Result]:
     for number, result in enumerate(results(jobs, cores), start=1):
         done += result.job.cost
         left = duration((time.perf_counter() - start) * (total - done) / done)
-        print(f"[{number}/{len(jobs)}] {result.job.name}: {result.outcome}; {left} left", flush=True)
+        print(
+            f"[{number}/{len(jobs)}] {result.job.name}: {result.outcome}; {left} left", flush=True
+        )
         if result.error is not None:
             yield result
 
@@ -202,7 +208,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="two systems, fewer dt and methods, two seeds")
     add("--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     add("--seeds", type=whole_number, help="how many seeds each cell is trained with (5)")
-    add("--iterations", type=whole_number, default=ITERATIONS, help=f"of training ({ITERATIONS})")
+    add(
+        "--iterations",
+        type=whole_number,
+        default=ITERATIONS,
+        help=f"of training ({ITERATIONS}; twice on Lorenz)",
+    )
     add("--jobs", type=whole_number, default=os.cpu_count(), help="processes (one for each core)")
     add("--output", type=Path, help="folder (dynamics-results, or dynamics-results-quick)")
     args = parser.parse_args(argv)

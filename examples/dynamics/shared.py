@@ -7,12 +7,13 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "paper"))
 from records import Folder, unpacked, write_json
-from significance import Comparison, Interval, compare, holm, interval
+from significance import LEVEL, Comparison, Interval, compare, holm, interval
 from spirals_example import Record, replacing
 from words import Lines, table
 from work import prepare
 
 __all__ = [
+    "LEVEL",
     "Comparison",
     "Folder",
     "Interval",

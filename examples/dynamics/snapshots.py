@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,14 +81,14 @@ def noise(cell: Cell, seed: int) -> Array:
     return NOISE * generator(cell, seed, "noise").normal(size=shape)
 
 
-@lru_cache(maxsize=None)
+@cache
 def test_states(system: str) -> Array:
     """States that no training set has."""
     count = TEST_STATES // (10 if SYSTEMS[system].local else 1)
     return SYSTEMS[system].states(np.random.default_rng(TEST_SEED), count)
 
 
-@lru_cache(maxsize=None)
+@cache
 def test_orbits(system: str) -> Array:
     """True orbits from some of these states, every 0.4, shape (times + 1, orbits, d)."""
     orbit = [test_states(system)[:ORBITS]]
