@@ -6,7 +6,17 @@ import itertools
 from typing import Any
 
 import numpy as np
-from cells import DTS, EQUAL, FEWER_DTS, FEWER_METHODS, METHODS, ORDERS, PORTRAIT_DTS, Cell
+from cells import (
+    DTS,
+    EQUAL,
+    FEWER_DTS,
+    FEWER_METHODS,
+    METHODS,
+    ORDERS,
+    PORTRAIT_DTS,
+    Cell,
+    floor_cell,
+)
 from claims import FLOOR_FACTOR, LARGEST_PHASE
 from comparisons import error_at_equal_time, euler_seconds
 from evidence import FIELD_ERROR, Measure, Results, factor, measure, rollout
@@ -23,7 +33,7 @@ def systems(results: Results) -> Lines:
             SYSTEMS[name].equation,
             SYSTEMS[name].dimension,
             f"{results.rate(name):.2g}",
-            f"{results.floor(name):.2g}",
+            results.factor(floor_cell(name)),
         ]
         for name in results.systems
     ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from cells import EQUAL, EQUAL_TO_RK8, METHODS, SYSTEM_NAMES, Cell
 from evidence import FIELD_ERROR, Measure, Results, at_time, measure, rollout
+from scipy import stats
 from shared import Comparison, Lines, compare, holm, table
 
+ROUNDING = 3e-4  # of the difference of two log10 of numbers with four digits
 DT = 0.1  # at which methods, ways to roll out and samplings are compared: the middle of five
 EQUAL_DTS = (0.4, 0.1)  # at which equal evaluations are
 NOISE_DTS = (0.4, 0.1, 0.025)
@@ -33,7 +36,15 @@ def of_values(
     seeds = [seed for seed in sorted(set(one) & set(other)) if one[seed] > 0 and other[seed] > 0]
     if len(seeds) > 1:
         a, b = (np.log10([values[seed] for seed in seeds]) for values in (one, other))
-        yield compare(question, claim, a, b)
+        yield with_rounding(compare(question, claim, a, b), np.std(a - b, ddof=1))
+
+
+def with_rounding(one: Comparison, deviation: float) -> Comparison:
+    """A comparison whose differences vary no less than records, of four digits, let them."""
+    if deviation >= ROUNDING or abs(one.difference.mean) < ROUNDING:
+        return one
+    t = abs(one.difference.mean) / (ROUNDING / np.sqrt(one.difference.count))
+    return replace(one, p=float(2 * stats.t.sf(t, one.difference.count - 1)))
 
 
 def pair(

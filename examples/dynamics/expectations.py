@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from cells import DTS, METHODS, Cell, floor_cell
 from claims import FLOOR_FACTOR, GAIN, VERDICT
-from comparisons import NOISE_DTS
-from evidence import Results, Slope, factor, measure, number
+from comparisons import DT, NOISE_DTS
+from evidence import Results, Slope, factor, measure, number, rollout
 from shared import Comparison, Lines, table
 
 EXPECTATIONS = (
@@ -90,7 +90,7 @@ def slopes(results: Results) -> Answer:
     for method in METHODS:
         ours = [one for one in measured if one.cell.method == method]
         if ours:
-            shown = ", ".join(f"{one.value.mean:.2f}" for one in ours)
+            shown = ", ".join(f"{one.cell.system} {one.value.mean:.2f}" for one in ours)
             decides.append(f"{method} ({ours[0].cell.order}): {shown}")
     missing = [method for method in METHODS if not any(s.cell.method == method for s in measured)]
     if missing and measured:
@@ -142,7 +142,7 @@ def modified(results: Results, found: Sequence[Comparison]) -> Answer:
 
 
 def means(ones: Sequence[Slope]) -> str:
-    return ", ".join(f"{one.value.mean:.2f}" for one in ones) or "-"
+    return ", ".join(f"{one.cell.system} {one.value.mean:.2f}" for one in ones) or "-"
 
 
 def exact_over_floor(results: Results) -> str:
@@ -168,12 +168,21 @@ def rolled(results: Results, found: Sequence[Comparison]) -> Answer:
             counted("Euler's field is worse otherwise", higher(euler), euler),
             counted("RK4's and RK8's within a factor of two of it", same, high),
             *(
-                f"not so: {one.claim}, factor {10**one.difference.mean:.2g}"
+                f"not so: {one.claim}, {both_rollouts(results, one.claim)}"
                 for one in found
                 if one not in same and one not in higher(euler)
             ),
         ]
     )
+
+
+def both_rollouts(results: Results, claim: str) -> str:
+    """The two errors of orbits that a comparison is of."""
+    system, method, ways = claim.split(", ")
+    cell = Cell(system, method, DT)
+    way, own = ways.removeprefix("rolled out: ").split(" - ")
+    errors = [results.factor(cell, rollout(one)).mean for one in (way, own)]
+    return " and ".join(f"{error:.2g}" for error in errors)
 
 
 # ---------------------------------------------------------------------- uneven, noise, equal cost
@@ -191,7 +200,8 @@ def uneven(found: Sequence[Comparison]) -> Answer:
 
 
 def noise(results: Results, found: Sequence[Comparison]) -> Answer:
-    best, growth = {}, []
+    best: dict[str, list[float]] = {}
+    growth = []
     for method in ("euler", "heun2", "rk4"):
         for system in results.systems:
             cells = [Cell(system, method, dt, "noise") for dt in NOISE_DTS]

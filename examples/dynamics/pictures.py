@@ -62,7 +62,14 @@ def finish(figure: Any, all_panels: list[tuple[str, Any]], label: str) -> Any:
         axes.minorticks_off()
     if all_panels:
         all_panels[0][1].set_ylabel(label)
-        legend(all_panels[0][1], 7)
+    named = {}
+    for _, axes in all_panels:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    if named:
+        figure.legend(
+            named.values(), named.keys(), loc="upper center", bbox_to_anchor=(0.5, 0), ncol=6
+        )
     figure.tight_layout()
     return figure
 

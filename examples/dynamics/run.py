@@ -14,7 +14,8 @@ their cells):
     noise          even, with noise on the snapshots
     evaluations    several steps between two snapshots, for equally many evaluations of f
 
-What was to be measured, and what was expected, is written down in claims.py.
+What was to be measured, and what was expected, is written down in claims.py. It needs
+`pip install "keras-rk[paper]"`.
 
 All seeds of a cell train at once, on JAX. Each finished cell leaves records and weights in the
 output folder; interrupted and called again, the run goes on: at most the cells in progress are
