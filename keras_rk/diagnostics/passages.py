@@ -14,6 +14,7 @@ from keras_rk.field.copies import classes_inside, made_from
 from keras_rk.field.masks import masks_of, with_masks
 from keras_rk.layers import RKResidual, RKStack
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.layers.time_checks import check_steps_of_layer
 
 
 class Passage(NamedTuple):
@@ -96,6 +97,7 @@ def _watching(layer: keras.layers.Layer, calls: dict[int, _Call]) -> Iterator[No
     original = layer.call
 
     def call(inputs: Any, *args: Any, mask: Any = None, training: Any = None, **kwargs: Any) -> Any:
+        check_steps_of_layer(kwargs, layer, "This diagnosis")
         carried = kwargs.get("inputs_mask") if mask is None else mask
         further = {key: value for key, value in kwargs.items() if key != "inputs_mask"}
         if carried is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_rk.loops.common import is_tensor, symbolic
 
@@ -63,10 +64,29 @@ def evaluate(
     names = input_names(layer)
     if len(names) < 2:
         return layer(y, *args, **kwargs)
+    if TIME in names and is_tensor(kwargs.get(TIME)):
+        kwargs = {**kwargs, TIME: _time_as_input(layer, names.index(TIME), y, kwargs[TIME])}
     values = input_values(layer, y, args, kwargs)
     options = {key: value for key, value in kwargs.items() if key not in names}
     structure = getattr(layer, "input", names)  # names: flat, for a `Sequential` not yet called
     return layer(keras.tree.pack_sequence_as(structure, values), **options)
+
+
+def _time_as_input(layer: keras.layers.Layer, place: int, y: Any, t: Any) -> Any:
+    """The time as a functional model has it among its inputs: a scalar, or one for each sample."""
+    rank = len(layer.inputs[place].shape)
+    if rank == len(t.shape):
+        return t
+    if rank == 0:
+        raise ValueError(
+            "f has a scalar as its input `t`, `keras.Input(batch_shape=(), name='t')`, and in this "
+            "call each sample has a time of its own: make it `keras.Input((1,), name='t')`, which "
+            f"takes both. Received: t of shape {tuple(t.shape)} (model {layer.name!r})."
+        )
+    if len(t.shape) == 0:
+        one_of_each = (slice(None), *[slice(1)] * (len(y.shape) - 1))
+        t = ops.zeros_like(y[one_of_each], dtype=t.dtype) + t
+    return ops.reshape(t, (-1, *[1] * (rank - 1)))
 
 
 def input_values(

@@ -33,7 +33,8 @@ class ConcatTime(keras.layers.Wrapper):
 
     Call arguments:
         inputs: y.
-        t: the time, a scalar; inside `RKResidual` and `RKStack` it is t_n + c_i dt.
+        t: the time, a scalar, or one for each sample that broadcasts to y, `(batch, 1, ...)`;
+            inside `RKResidual` and `RKStack` it is t_n + c_i dt.
         training, mask: reach g as they reach any layer.
 
     Input shape:

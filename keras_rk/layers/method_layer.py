@@ -229,7 +229,8 @@ class MethodLayer(keras.layers.Layer):
         start = float(self._exact_t0)
         clock = own.clock(y, start, self._blocks, self.steps, field.takes_time)
         steps = self.steps if self._blocks is not None else clock.sizes.shape[0]
-        integration = self._integration.over(self._method.unit_plan, steps)
+        plan = self._method.dense_plan if own.interpolate else self._method.unit_plan
+        integration = self._integration.over(plan, steps)
         self._check_evaluations(integration.evaluations)
         learned = self._learned.tableau
         factors = () if learned is None else learned.factors()

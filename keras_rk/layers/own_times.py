@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import loops
 from keras_rk.layers.arguments import step_size, truth
 from keras_rk.layers.time_checks import (
     array_of_numbers,
     check_call,
     check_step_size,
     check_times,
+    check_within,
 )
 from keras_rk.loops.common import is_tensor
 from keras_rk.steps.clock import Clock, steps_between, steps_of_size
+from keras_rk.steps.dense_output import interpolated
 
 
 class Held:
@@ -68,29 +72,35 @@ class OwnTimes:
             with_time: whether f takes t.
         """
         dtype = keras.backend.standardize_dtype(y.dtype)
-        given = self.in_dtype(dtype)
-        first: Any = start
-        if given.times is None:
-            h = per_sample(given.dt, len(y.shape))
-            sizes, starts = steps_of_size(h, start, blocks, steps)
-            rests = not isinstance(h, np.ndarray) and _is_by_sample(h)
-        else:
-            times = over_time(given.times, len(y.shape))
+        h, times = self._beside(y)
+        first: Any = start if times is None else times[0]
+        if h is None:
             sizes, starts = steps_between(times, steps, blocks is not None)
             rests = not isinstance(sizes, np.ndarray) or not np.all(sizes)
-            first = times[0]
+        else:
+            sizes, starts = steps_of_size(h, first, blocks, steps)
+            rests = times is None and not isinstance(h, np.ndarray) and _is_by_sample(h)
         sizes, starts, first = (ops.convert_to_tensor(x, dtype) for x in (sizes, starts, first))
         if not with_time:
             return Clock(sizes, None, (y,) if rests else ())
         return Clock(sizes, starts, (y, first) if rests else ())
 
-    def in_dtype(self, dtype: str) -> OwnTimes:
-        """These, with tensors in a dtype."""
+    def interpolated(self, y: Any, path: Any, dense: Sequence[Any]) -> Any:
+        """y at the times after the first, by what is known of each step."""
+        h, times = self._beside(y)
+        return interpolated(
+            y, path, dense, *(ops.convert_to_tensor(x, y.dtype) for x in (h, times))
+        )
 
-        def tensor(x: Any) -> Any:
-            return x if x is None or isinstance(x, np.ndarray) else ops.cast(x, dtype)
-
-        return replace(self, dt=tensor(self.dt), times=tensor(self.times))
+    def _beside(self, y: Any) -> tuple[Any, Any]:
+        """`dt` and `times`, `(T, ...)`, in the dtype of y and such that they broadcast to it."""
+        rank, h, times = len(y.shape), self.dt, self.times
+        if not all(x is None or isinstance(x, np.ndarray) for x in (h, times)):
+            h, times = (None if x is None else ops.cast(x, y.dtype) for x in (h, times))
+        if h is not None and times is not None and len(h.shape) < len(times.shape) - 1:
+            h = h.reshape(1) if isinstance(h, np.ndarray) else ops.reshape(h, (1,))
+        h = None if h is None else per_sample(h, rank)
+        return h, None if times is None else over_time(times, rank)
 
 
 def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnTimes | None:
@@ -102,15 +112,19 @@ def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnT
     """
     if dt is None and times is None and interpolate is False:
         return None
-    if all(x is None or isinstance(x, Held) for x in (dt, times)):  # checked already
+    if isinstance(dt, Held) or isinstance(times, Held):  # checked already
         return OwnTimes(dt and dt.value, times and times.value, interpolate)
-    found = OwnTimes(_step_size(dt), _numbers("times", times), truth("interpolate", interpolate))
-    check_call(layer, found.dt, found.times, found.interpolate)
-    if found.dt is not None:
-        check_step_size(found.dt, y, layer)
-    if found.times is not None:
-        check_times(found.times, y, layer, None if found.interpolate else layer.intervals)
-    return found
+    h, t, between = _step_size(dt), _numbers("times", times), truth("interpolate", interpolate)
+    check_call(layer, h, t, between)
+    if between and h is None:
+        h = np.array(float(layer.exact_dts[0]))
+    if h is not None:
+        check_step_size(h, y, layer)
+    if t is not None:
+        check_times(t, y, layer)
+    if between:
+        check_within(h, t, y, layer)
+    return OwnTimes(h, t, between)
 
 
 def per_sample(h: Any, rank: int) -> Any:
@@ -147,7 +161,9 @@ def _numbers(name: str, value: Any) -> Any:
         return value
     if isinstance(value, (np.ndarray, np.generic, list, tuple)):
         return array_of_numbers(name, value)
-    if is_tensor(value) or isinstance(value, keras.Variable):
+    if isinstance(value, keras.Variable):
+        return loops.value(value)
+    if is_tensor(value):
         return ops.convert_to_tensor(value)
     raise ValueError(f"`{name}` must be a tensor or a list of numbers. Received: {name}={value!r}.")
 

@@ -55,8 +55,18 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
     (3, 5, 8)
 
     f may depend on the time: a layer whose `call` has an argument `t`, or a functional model with
-    an input of that name, gets t + c_i dt as a scalar (see `ConcatTime`). The order that is proved
-    is then that for y' = f(t, y).
+    an input of that name, gets t + c_i dt (see `ConcatTime`): a scalar, or of shape
+    `(batch, 1, ...)`, broadcasting to y, where each sample has a time of its own. The order that is
+    proved is then that for y' = f(t, y).
+
+    A call can bring a time of its own, which may differ from sample to sample:
+
+    >>> decay = RKResidual(keras.layers.Rescaling(-1.0), "rk4", steps=4)
+    >>> y = np.ones((2, 1))
+    >>> tuple(decay(y, dt=[0.1, 0.2]).shape)  # four steps of 0.1, and four of 0.2
+    (2, 1)
+    >>> tuple(decay(y, times=[[0.0, 0.5, 2.0], [1.0, 1.1, 1.1]]).shape)
+    (2, 3, 1)
 
     Args:
         layer: f, a Keras layer or model whose output has the shape of y. A functional model may
@@ -113,7 +123,20 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         *args, **kwargs: further arguments of f, constant over the stages and steps:
             `layer(y, context)` or `layer(y, context=context)`; those of a functional model by
             position, in the order of its inputs, or by their names. (Keras takes no tensors and
-            other values together by keyword: pass the tensors by position then.)
+            other values together by keyword: pass the tensors by position then.) An argument of f
+            called `dt`, `times` or `interpolate` can only be given by position.
+        dt: a step size in the place of the layer's: a number, or a tensor of shape `()`, `(batch,)`
+            (one for each sample), or with as many dimensions as y, which it broadcasts to.
+        times: the times at which y is returned, increasing or decreasing, at any distances; shape
+            `(T,)`, or `(batch, T)`. y is the state at the first one, and `steps` equal steps lead
+            from each to the next. f(t, y) gets these times; `t0` and the layer's `dt` do not count.
+            Equal times are no step: the last one repeated fills up shorter rows, and neither a
+            value nor a gradient comes from what f would be there.
+        interpolate: whether `times` leave the steps alone: there are `steps` of them, of the size
+            `dt` of the call or the layer, and begin at the first time. y is interpolated between
+            them by the method's continuous extension: that of its tableau (`b_theta`), a published
+            one (`keras_rk.tableaux.continuous`), or cubic Hermite, for which a method without a
+            stage at the end of a step evaluates f once more there. Beyond the steps y is NaN.
         mask: a mask for y; it reaches every evaluation of f, as do those that further arguments
             carry.
         training: reaches f as it reaches any layer.
@@ -123,7 +146,13 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         dynamic dimensions where f allows them.
 
     Output shape:
-        Same as the input; `(batch, steps + 1, ...)` with `return_states`.
+        Same as the input; `(batch, steps + 1, ...)` with `return_states`; `(batch, T, ...)` with
+        `times`.
+
+    Gradients flow to `dt` and `times`. They may be inputs of a functional model (a `Sequential`
+    hands on one tensor only: call its parts), weights, or numbers; those of a model's input keep
+    their precision in a mixed policy. Moving statistics with `state="per_evaluation"` are for the
+    evaluations of a call without `times`; with others they are refused.
 
     f runs in its own dtype policy; y is summed up in at least float32, and returned in this
     layer's compute dtype. Integers and truth values are taken as floats; a y, or an f(y), of
@@ -147,8 +176,12 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         ValueError: at construction, for a bad argument, or for arguments that exclude each other
             (an error estimate without `b_hat`, or of a tableau that is trained); when built, for
             an f that changes the shape; when called, for a y that is not one tensor of real
-            numbers, and for an f(y) of others.
-        TypeError: when built, for further arguments that f does not take.
+            numbers, and for an f(y) of others; for a `dt` or `times` that do not fit y and, where
+            their values are at hand (neither in a compiled function nor on an accelerator), for a
+            `dt` of zero, and for times that are not in order, the same throughout a sample, or
+            beyond the steps.
+        TypeError: when built, for further arguments that f does not take; when called, for a `dt`
+            or `times` where f has an argument of that name.
         AttributeError: for setting an argument after construction.
 
     Reference:
@@ -274,7 +307,9 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
         if self.statistics is not None:
             self.statistics.assign(solution.statistics, statistics)
         path = solution.path
-        if own is not None and own.times is not None:
+        if own is not None and own.interpolate:
+            path = own.interpolated(y, path, solution.dense)
+        elif own is not None and own.times is not None:
             path = path[self.steps - 1 :: self.steps]
         return Passage(solution.y, path, solution.loss, solution.error)
 

@@ -88,6 +88,10 @@ class RKStack(MethodLayer):
     Call arguments:
         inputs: y, one tensor.
         *args, **kwargs: further arguments of f, constant over the blocks, as in `RKResidual`.
+        dt: a step size for all blocks in the place of their own, as in `RKResidual`.
+        times: `depth + 1` times, `(T,)` or `(batch, T)`: block n leads from the n-th to the next,
+            in `steps` equal steps, and y is returned at all of them. `after` acts after each block
+            in any case. As in `RKResidual`, else; nothing is interpolated.
         mask: a mask for y; it reaches every evaluation of f, and `after`. Masks that further
             arguments carry reach every evaluation of f, too.
         training: reaches f and `after` as it reaches any layer.
@@ -96,7 +100,7 @@ class RKStack(MethodLayer):
         Any that f takes, for instance `(batch, features)` or `(batch, time, features)`.
 
     Output shape:
-        Same as the input; `(batch, depth + 1, ...)` with `return_states`.
+        Same as the input; `(batch, depth + 1, ...)` with `return_states` or `times`.
 
     y is summed up in at least float32 through all blocks, f and `after` run in their own dtype
     policies, and the result has this layer's compute dtype. Losses of f count once per step, as in
@@ -123,7 +127,8 @@ class RKStack(MethodLayer):
         keras_rk.TableauError: at construction, for a tableau without the required properties.
         ValueError: at construction, for a bad argument or a layer that cannot be made again from
             its configuration; when built, for an f or an `after` that changes the shape, and for
-            blocks that are not of one kind; when called, for a y that is not one tensor.
+            blocks that are not of one kind; when called, for a y that is not one tensor, and for a
+            `dt` or `times` as in `RKResidual`, or as many times as do not fit `depth`.
         TypeError: when built, for further arguments that f does not take.
         NotImplementedError: for quantization.
         AttributeError: for setting an argument after construction.

@@ -8,6 +8,7 @@ for.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ import numpy as np
 from keras_rk import loops
 from keras_rk.field.inputs import input_names, takes_time
 
+SLACK = 8 * float(np.finfo("float32").eps)  # of times that may have been rounded
 WORDS = ("dt", "times", "interpolate")
 
 
@@ -61,10 +63,32 @@ def check_call(layer: Any, dt: Any, times: Any, interpolate: bool) -> None:
             "the next. For steps of size `dt` between which y is interpolated, say "
             f"`interpolate=True`. Received: `dt` and `times` for layer {layer.name!r}."
         )
+    if interpolate and layer.intervals is not None:
+        raise ValueError(
+            "The blocks of a stack take steps from one of `times` to the next; between steps only "
+            "RKResidual interpolates. "
+            f"Received: interpolate=True for stack {layer.name!r}."
+        )
+    if interpolate and layer.trainable_tableau:
+        raise ValueError(
+            "A method that is trained has no continuous extension. "
+            f"Received: interpolate=True for layer {layer.name!r} with trainable_tableau=True."
+        )
     if interpolate and times is None:
         raise ValueError(
             "`interpolate=True` needs `times`, at which y is wanted. "
             f"Received: times=None for layer {layer.name!r}."
+        )
+
+
+def check_steps_of_layer(arguments: Mapping[str, Any], layer: Any, who: str) -> None:
+    """Refuses a call with times of its own where somebody follows the steps of the layer."""
+    values = ((word, arguments.get(word)) for word in WORDS)
+    given = [word for word, value in values if value is not None and value is not False]
+    if given:
+        raise ValueError(
+            f"{who} follows the steps that a layer takes by itself, of its own `dt`. "
+            f"Received: {' and '.join(map(repr, given))} in a call of layer {layer.name!r}."
         )
 
 
@@ -94,12 +118,8 @@ def check_step_size(dt: Any, y: Any, layer: Any) -> None:
         )
 
 
-def check_times(times: Any, y: Any, layer: Any, intervals: int | None) -> None:
-    """Refuses times that do not fit y or the layer, and such as are known not to be in order.
-
-    Args:
-        intervals: how many there must be; None for any number.
-    """
+def check_times(times: Any, y: Any, layer: Any) -> None:
+    """Refuses times that do not fit y or the layer, and such as are known not to be in order."""
     shape, of_y = tuple(times.shape), tuple(y.shape)
     _check_real("times", times)
     if len(shape) not in (1, 2) or (len(shape) == 2 and not _agree(shape[0], of_y[0])):
@@ -112,18 +132,52 @@ def check_times(times: Any, y: Any, layer: Any, intervals: int | None) -> None:
             "`times` must begin with the time of y and have at least one more. "
             f"Received: times of shape {shape} (layer {layer.name!r})."
         )
-    if intervals is not None and not _agree(shape[-1], intervals + 1):
+    if shape[-1] is None and not isinstance(times, keras.KerasTensor):
         raise ValueError(
-            f"A stack of {intervals} blocks goes through {intervals} intervals, one with each "
-            f"block, and so needs {intervals + 1} `times`. "
+            "The number of `times` must be known when a graph is made: give the input of the model "
+            f"a shape. Received: times of shape {shape} (layer {layer.name!r})."
+        )
+    blocks = layer.intervals
+    if blocks is not None and not _agree(shape[-1], blocks + 1):
+        raise ValueError(
+            f"A stack of {blocks} blocks goes through {blocks} intervals, one with each block, "
+            f"and so needs {blocks + 1} `times`. "
             f"Received: times of shape {shape} (stack {layer.name!r})."
         )
     values = known(times)
     if values is not None:
-        _check_order(values, layer)
+        _check_order(values, layer, not isinstance(times, np.ndarray))
 
 
-def _check_order(values: np.ndarray, layer: Any) -> None:
+def check_within(dt: Any, times: Any, y: Any, layer: Any) -> None:
+    """Refuses times that steps of size `dt` do not reach, and a `dt` that is not one for a sample.
+
+    What is beyond the steps and not known here is returned as NaN.
+    """
+    shape = tuple(dt.shape)
+    if len(y.shape) > 1 and any(size != 1 for size in shape[1:]):
+        raise ValueError(
+            "To interpolate, all of a sample must have one step size: `dt` of shape (), (batch,) "
+            f"or (batch, 1, ...). Received: dt of shape {shape} (layer {layer.name!r})."
+        )
+    h, t = known(dt), known(times)
+    if h is None or t is None:
+        return
+    size = h.astype("float64").reshape(-1, 1)
+    rows, size = np.broadcast_arrays(np.atleast_2d(t).astype("float64"), size)
+    position = (rows - rows[:, :1]) / size
+    slack = SLACK * (layer.steps + np.abs(rows / size))
+    bad = np.any((position < -slack) | (position > layer.steps + slack), axis=1)
+    if np.any(bad):
+        raise ValueError(
+            "`times` must lie between the first and where the steps end, `times[0] + steps * dt`: "
+            f"take more or longer steps. Received: {_row(rows, bad)}, steps={layer.steps}, "
+            f"dt={size[int(np.argmax(bad)), 0]:.6g} (layer {layer.name!r})."
+        )
+
+
+def _check_order(values: np.ndarray, layer: Any, is_tensor: bool) -> None:
+    """The same for values. (Keras on PyTorch may look for shapes with tensors of ones.)"""
     rows = np.atleast_2d(values)
     if not np.all(np.isfinite(rows)):
         raise ValueError(
@@ -137,7 +191,7 @@ def _check_order(values: np.ndarray, layer: Any) -> None:
             f"Received: {_row(rows, ~monotone)} (layer {layer.name!r})."
         )
     moving = np.any(steps != 0, axis=1)
-    if not np.all(moving):
+    if not np.all(moving) and not (is_tensor and np.ptp(rows) == 0):
         raise ValueError(
             "`times` must have two different ones for each sample, an interval to go through. "
             f"Received: {_row(rows, ~moving)} (layer {layer.name!r})."

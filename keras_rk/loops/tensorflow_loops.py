@@ -18,7 +18,7 @@ def is_compiling(values: Any) -> bool:
 
 def is_at_hand(x: Any) -> bool:
     """Whether a tensor is an array in the memory of the host."""
-    return tf.is_tensor(x) and not tf.is_symbolic_tensor(x) and "CPU" in x.device
+    return isinstance(x, tf.Tensor) and not tf.is_symbolic_tensor(x) and "CPU" in x.device
 
 
 def scan(

@@ -73,6 +73,9 @@ def with_method(
         only `keras_rk.recalibrate` makes right. An `RKResidual` with `return_states` also returns
         the states after substeps.
 
+        A call with `times` of its own has `substeps` times the steps in each interval. A `dt` in a
+        call is not divided: with `substeps`, that is refused where the model's graph shows it.
+
     Args:
         model: a Keras model, or an `RKResidual` or `RKStack` by itself.
         tableau: the method: a name, a `keras_rk.Tableau`, or arrays `(A, b[, c])`; None for that of
@@ -119,6 +122,8 @@ def copy_with_method(
             "There is no RKResidual or RKStack in the model to be changed. "
             f"Received: model {model.name!r}."
         )
+    if change.substeps > 1:
+        _check_sizes_of_calls(config, names)
     for entry in entries:
         if entry["name"] in names:
             change.apply(entry)
@@ -208,6 +213,21 @@ def method_configurations(config: Any, classes: dict[str, type]) -> Iterator[dic
             yield config["config"]
     for value in _values(config):
         yield from method_configurations(value, classes)
+
+
+def _check_sizes_of_calls(config: Any, names: frozenset[str]) -> None:
+    """Refuses substeps of steps whose size a call gives, which is not divided."""
+    nodes = config.get("inbound_nodes") if isinstance(config, dict) else None
+    if nodes and config.get("name") in names:
+        for node in nodes:
+            if isinstance(node, dict) and node.get("kwargs", {}).get("dt") is not None:
+                raise ValueError(
+                    "`substeps` divides the `dt` of a layer; where a call gives a `dt` of its own, "
+                    "divide that. (`times` of a call need no change.) "
+                    f"Received: a model that calls layer {config['name']!r} with `dt`."
+                )
+    for value in _values(config):
+        _check_sizes_of_calls(value, names)
 
 
 def _values(config: Any) -> list[Any]:

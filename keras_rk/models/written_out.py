@@ -12,6 +12,7 @@ from keras_rk.field.inputs import input_names, input_values
 from keras_rk.layers import ConcatTime, RKStack, RKTransformerEncoder
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.rk_residual import RKResidual
+from keras_rk.layers.time_checks import check_steps_of_layer
 from keras_rk.layers.unstacking import Unstacking
 from keras_rk.models.conversion import model_like
 from keras_rk.models.inner_layers import inner_layers
@@ -194,6 +195,7 @@ class Unrolling:
         self, layer: RKResidual, y: Any, args: tuple, kwargs: dict[str, Any], place: Place
     ) -> list[Any]:
         """y, and the states after each step."""
+        check_steps_of_layer(kwargs, layer, "Unrolling")
         if kwargs.get("mask") is not None and mask_of(y) is None:
             raise ValueError(
                 "A mask that y does not carry, but which is an argument of the call, has no place "

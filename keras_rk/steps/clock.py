@@ -80,37 +80,26 @@ def steps_between(times: Any, steps: int, by_interval: bool) -> tuple[Any, Any]:
         times: shape `(T, ...)`, an array or a tensor.
         by_interval: whether the intervals have an axis of their own, before that of the steps.
     """
-    begins = times[:-1]
-    sizes = (times[1:] - begins) / steps
-    place: np.ndarray = np.arange(steps)
-    place = place[None] if by_interval else np.tile(place, times.shape[0] - 1)
-    sizes, begins = (_repeated(x, steps, by_interval) for x in (sizes, begins))
-    return sizes, begins + sizes * _beside(place, sizes)
+    starts = times[:-1]
+    sizes = (times[1:] - starts) / steps
+    sizes, starts = (x[:, None] * _beside(np.ones((1, steps)), x, 1) for x in (sizes, starts))
+    starts = starts + sizes * _beside(np.arange(steps)[None], sizes, 2)
+    if by_interval:
+        return sizes, starts
+    shape = (sizes.shape[0] * steps, *([-1] + [1] * len(sizes.shape))[: len(sizes.shape) - 2])
+    numbers = np if isinstance(sizes, np.ndarray) else ops
+    return numbers.reshape(sizes, shape), numbers.reshape(starts, shape)
 
 
 def steps_of_size(h: Any, start: Any, blocks: int | None, steps: int) -> tuple[Any, Any]:
     """Sizes and starts of steps of one size, `blocks * steps` of them; without blocks, `steps`."""
-    place: np.ndarray = np.arange((blocks or 1) * steps)
-    sizes = _repeated(_numbers(h).expand_dims(h, 0), blocks or steps, False)
-    if blocks is not None:
-        place = place.reshape(blocks, steps)
-        sizes = _repeated(sizes, steps, True)
-    return sizes, start + sizes * _beside(place, sizes)
+    shape = (steps,) if blocks is None else (blocks, steps)
+    place = np.arange(np.prod(shape)).reshape(shape)
+    sizes = h * _beside(np.ones(shape), h, 0)
+    return sizes, start + sizes * _beside(place, sizes, len(shape))
 
 
-def _repeated(x: Any, times: int, on_new_axis: bool) -> Any:
-    numbers = _numbers(x)
-    if on_new_axis:
-        return numbers.repeat(numbers.expand_dims(x, 1), times, axis=1)
-    return numbers.repeat(x, times, axis=0)
-
-
-def _beside(place: np.ndarray, sizes: Any) -> Any:
-    """Numbers of steps, as factors of their sizes."""
-    place = place.reshape(*place.shape, *([1] * (len(sizes.shape) - place.ndim)))
-    return place if isinstance(sizes, np.ndarray) else ops.convert_to_tensor(place, sizes.dtype)
-
-
-def _numbers(x: Any) -> Any:
-    """NumPy for what is known, exact to float64, or `keras.ops`."""
-    return np if isinstance(x, np.ndarray) else ops
+def _beside(numbers: np.ndarray, x: Any, axes: int) -> Any:
+    """Numbers of steps as factors of x, whose first axes are theirs."""
+    numbers = numbers.reshape(*numbers.shape, *[1] * (len(x.shape) - axes))
+    return numbers if isinstance(x, np.ndarray) else ops.convert_to_tensor(numbers, dtype=x.dtype)

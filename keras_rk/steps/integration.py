@@ -16,7 +16,7 @@ from keras_rk.field.known_effects import KnownEffects
 from keras_rk.field.overwritten import for_each_evaluation, overwritten
 from keras_rk.field.vector_field import VectorField, cast
 from keras_rk.steps.clock import Clock, Moment
-from keras_rk.steps.stages import StagePlan, step
+from keras_rk.steps.stages import StagePlan, dense_step
 
 UNROLLED = 16  # evaluations of f: no more are written out, see `Loop.scan`
 
@@ -32,6 +32,7 @@ class Solution(NamedTuple):
             None where f adds none.
         error: the estimate of the error, as its mean over the steps; None where there is none.
         path: y after each step, along a new first axis; None unless it was asked for.
+        dense: r_1, r_2, ... of each step, likewise, where the plan has a continuous extension.
     """
 
     y: Any
@@ -40,6 +41,7 @@ class Solution(NamedTuple):
     loss: Any
     error: Any
     path: Any
+    dense: tuple = ()
 
 
 class Integration:
@@ -141,14 +143,22 @@ class Integration:
         rows = [loops.rows(values, stages) for values in statistics]
         row = () if times is None else ops.unstack(times[0], stages)
         moment = None if clock is None else clock.only
-        y, state, left, loss, error = self._step(
+        y, state, left, loss, error, dense = self._step(
             field, y, state, rows, row, factors, effects, moment
         )
         statistics = tuple(
             old if all(a is b for a, b in zip(after, before, strict=True)) else ops.stack(after)
             for after, before, old in zip(left, rows, statistics, strict=True)
         )
-        return Solution(y, state, statistics, loss, error, y[None] if path else None)
+        return Solution(
+            y,
+            state,
+            statistics,
+            loss,
+            error,
+            y[None] if path else None,
+            tuple(vector[None] for vector in dense),
+        )
 
     def _in_loop(
         self,
@@ -173,7 +183,7 @@ class Integration:
             y, written, sums = carry
             statistics, times, moment = x
             others, further, factors, rest = constants
-            y, new, left, *totals = self._step(
+            y, new, left, *totals, dense = self._step(
                 field.with_constants(further),
                 y,
                 carried.merge(written, others),
@@ -187,7 +197,7 @@ class Integration:
             sums = tuple(so_far + value for so_far, value in zip(sums, found, strict=True))
             left = tuple(cast(ops.stack(left[n]), _dtype(statistics[n])) for n in changing)
             written = cast_like(carried.split(new)[0], written)
-            return (y, written, sums), (left, (y,) if path else ())
+            return (y, written, sums), (left, (y,) if path else (), dense)
 
         zero = ops.zeros((), self.plan.dtype)
         has_error = bool(self.plan.estimate)
@@ -210,15 +220,19 @@ class Integration:
                 xs,
                 constants,
                 self.steps,
-                outputs=(tuple(by_step[n][0] for n in changing), (y,) if path else ()),
-                key=("steps", effects.kind, path, len(columns), len(rest)),
+                outputs=(
+                    tuple(by_step[n][0] for n in changing),
+                    (y,) if path else (),
+                    (y,) * len(self.plan.dense),
+                ),
+                key=("steps", effects.kind, path, len(columns), len(rest), len(self.plan.dense)),
                 traceable=effects.traceable,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
                 one_draw=self.policy.noise == "per_step" and stages > 1,
             )
         y, written, sums = carry
-        left, states = kept
+        left, states, dense = kept
         new = list(statistics)
         for n, values in zip(changing, left, strict=True):
             new[n] = ops.reshape(values, statistics[n].shape)
@@ -229,6 +243,7 @@ class Integration:
             sums[0] if effects.losses else None,
             sums[-1] / self.steps if has_error else None,
             states[0] if path else None,
+            dense,
         )
 
     def _step(
@@ -242,18 +257,19 @@ class Integration:
         effects: Effects | None = None,
         moment: Moment | None = None,
     ) -> tuple:
-        """One step: y, what is left of state and statistics, the loss, the estimated error."""
+        """One step: y, what is left of state and statistics, the loss, the error, its inside."""
         plan = self.plan.with_factors(factors) if len(factors) else self.plan
         remat = self.remat == "stage"
         stages = len(plan.stages)
         before, scale = y, None
         if moment is not None:
             y, start = moment.where_f_is_evaluated(y)
-            times, scale = plan.times_from(start, moment.size), moment.size
+            scale = moment.size
+            times = plan.times_from(start, scale, learned=len(factors) > 0)
         evaluations = Evaluations(
             field, self.policy, state, statistics, times, stages, effects, remat, scale
         )
-        y, error = step(evaluations, y, plan)
+        y, error, dense = dense_step(evaluations, y, plan)
         evaluations.finish()
         if moment is not None and moment.rest:
             y = ops.where(moment.is_some, y, before)
@@ -265,6 +281,7 @@ class Integration:
             evaluations.statistics,
             None if loss is None else loss / stages,
             None if error is None else root_mean_square(error),
+            dense,
         )
 
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import nearest
+from keras_rk.steps.dense_output import with_extension
 from keras_rk.steps.learned import LearnedStep, LearnedTableau
 from keras_rk.steps.stages import StagePlan, stage_plan
 
@@ -60,6 +61,12 @@ class Method:
     def unit_plan(self) -> StagePlan:
         """The plan for steps of size 1, which a clock scales."""
         return stage_plan(self.tableau, 1, self.dtype, estimate=self.estimate)
+
+    @cached_property
+    def dense_plan(self) -> StagePlan:
+        """The same with the continuous extension of the method."""
+        extended = with_extension(self.tableau)
+        return stage_plan(extended, 1, self.dtype, estimate=self.estimate, dense=True)
 
     def factors(
         self, learned_tableau: LearnedTableau | None, learned_step: LearnedStep | None

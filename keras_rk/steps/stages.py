@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from keras_rk.butcher.arrays import rounded
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.loops import add_multiple, is_one
-from keras_rk.numbers.coefficients import nearest
+from keras_rk.numbers.coefficients import nearest, sum_of
 
 
 class Term(NamedTuple):
@@ -41,8 +42,9 @@ class StagePlan:
         update: the terms that are added to y at the end of the step.
         estimate: the terms of the error estimate, sum_i dt (b_i - b_hat_i) k_i; empty where none
             is wanted.
-        nodes: c_i of each evaluated stage; None where the factors are others than the tableau's,
-            which then are those of a step of size 1 and have the nodes as the sums of their rows.
+        nodes: c_i of each evaluated stage.
+        dense: the terms of r_1, r_2, ..., see `keras_rk.steps.dense_output`; empty where only the
+            end of the step is wanted.
     """
 
     dtype: str
@@ -50,7 +52,8 @@ class StagePlan:
     rows: tuple[tuple[Term, ...], ...]
     update: tuple[Term, ...]
     estimate: tuple[Term, ...]
-    nodes: tuple[float, ...] | None = None
+    nodes: tuple[float, ...] = ()
+    dense: tuple[tuple[Term, ...], ...] = ()
 
     @property
     def factors(self) -> list:
@@ -63,13 +66,19 @@ class StagePlan:
         *rows, update, estimate = (
             tuple(Term(term.position, next(values)) for term in row) for row in self._sums
         )
-        return replace(self, rows=tuple(rows), update=update, estimate=estimate, nodes=None)
+        return replace(self, rows=tuple(rows), update=update, estimate=estimate)
 
-    def times_from(self, start: Any, size: Any) -> tuple:
-        """The times of the stages, t + c_i h; none where no time is given."""
+    def times_from(self, start: Any, size: Any, learned: bool) -> tuple:
+        """The times of the stages, t + c_i h; none where no time is given.
+
+        Args:
+            learned: whether the factors are learned ones, of a step of size 1: the nodes then are
+                the sums of their rows.
+        """
         if start is None:
             return ()
-        nodes = self.nodes or [sum((term.factor for term in row), 0.0) for row in self.rows]
+        sums = (sum((term.factor for term in row), 0.0) for row in self.rows)
+        nodes = sums if learned else self.nodes
         return tuple(start if _is_zero(c) else start + c * size for c in nodes)
 
     @property
@@ -77,17 +86,21 @@ class StagePlan:
         return *self.rows, self.update, self.estimate
 
 
-def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False) -> StagePlan:
+def stage_plan(
+    tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False, dense: bool = False
+) -> StagePlan:
     """The plan of an explicit tableau for steps of the exact size `dt`.
 
     Each factor is the exact product of dt and a coefficient, rounded once to `dtype`.
 
     Args:
         estimate: whether to estimate the error, with the embedded weights of the tableau.
+        dense: whether y is wanted at any time of the step, by the tableau's b_i(theta).
     """
     try:
         scaled = tableau.to_numpy(dtype, scale=dt)
         differences = _differences(tableau, dtype, dt) if estimate else [0.0] * tableau.stages
+        nested = _nested(tableau, dtype, dt) if dense else []
     except TableauError as error:
         raise ValueError(
             f"`dt` times the coefficients must fit into {dtype}. Received: dt={_brief(dt)}."
@@ -97,7 +110,7 @@ def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False)
         raise ValueError(
             f"`dt` times the weights must not round to zero in {dtype}. Received: dt={_brief(dt)}."
         )
-    stages = _reaching_the_output(a, [x or y for x, y in zip(b, differences, strict=True)])
+    stages = _reaching_the_output(a, [any(x) for x in zip(b, differences, *nested, strict=True)])
     position = {stage: place for place, stage in enumerate(stages)}
 
     def terms(row: Sequence[float]) -> tuple[Term, ...]:
@@ -105,13 +118,40 @@ def stage_plan(tableau: Tableau, dt: Any, dtype: str, *, estimate: bool = False)
 
     rows = tuple(terms(a[i]) for i in stages)
     nodes = tuple(nearest(tableau.exact_c[i], dtype) for i in stages)
-    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences), nodes)
+    extension = tuple(terms(row) or (Term(0, 0.0),) for row in nested)
+    return StagePlan(dtype, tuple(stages), rows, terms(b), terms(differences), nodes, extension)
 
 
 def _differences(tableau: Tableau, dtype: str, dt: Any) -> list[float]:
     """dt (b_i - b_hat_i), each rounded once."""
     weights = zip(*tableau.exact_weights, strict=True)
     return rounded([[b - b_hat for b, b_hat in weights]], dtype, dt)[0].tolist()
+
+
+def _nested(tableau: Tableau, dtype: str, dt: Any) -> list[list[float]]:
+    """dt times the coefficients of b_i(theta) in Hairer's form, each rounded once.
+
+        b(theta) = theta (r_1 + (1 - theta) (r_2 + theta (r_3 + (1 - theta) (r_4 + ...))))
+
+    It is exact at both ends, r_1 = b, and has smaller coefficients than powers of theta.
+    """
+    polynomials = tableau.exact_b_theta or ()
+    size = max(map(len, polynomials))
+    rows = [_expanded([*row, *[Fraction(0)] * (size - len(row))]) for row in polynomials]
+    return rounded([list(column) for column in zip(*rows, strict=True)], dtype, dt).tolist()
+
+
+def _expanded(polynomial: Sequence[Any]) -> list[Any]:
+    """r_1, r_2, ..., from the coefficients of theta, theta^2, ..."""
+    found: list[Any] = []
+    rest = list(polynomial)
+    while rest:
+        if len(found) % 2 == 0:  # the value at 1, and what is left divided by 1 - theta
+            found.append(sum_of(rest))
+            rest = [sum_of([-x for x in rest[n:]]) for n in range(1, len(rest))]
+        else:
+            found.append(rest.pop(0))
+    return found
 
 
 def _brief(dt: Any) -> str:
@@ -121,10 +161,10 @@ def _brief(dt: Any) -> str:
         return "a number beyond float64"
 
 
-def _reaching_the_output(a: list[list[float]], b: list[float]) -> list[int]:
+def _reaching_the_output(a: list[list[float]], weighted: list[bool]) -> list[int]:
     """The stages with a weight, and those which such a stage needs."""
-    needed = [bool(weight) for weight in b]
-    for i in reversed(range(len(b))):  # explicit: a stage needs earlier ones only
+    needed = list(weighted)
+    for i in reversed(range(len(needed))):  # explicit: a stage needs earlier ones only
         if needed[i]:
             for j in range(i):
                 needed[j] = needed[j] or bool(a[i][j])
@@ -167,8 +207,16 @@ def step(evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan) -> tuple[
     Returns:
         y after the step, and the estimate of its error; None where the plan has none.
     """
+    return dense_step(evaluate, y, plan)[:2]
+
+
+def dense_step(
+    evaluate: Callable[[int, Any], Any], y: Any, plan: StagePlan
+) -> tuple[Any, Any, tuple]:
+    """The same, and the vectors r_1, r_2, ... of what is between, if the plan has them."""
     derivatives: list = []
     for place, row in enumerate(plan.rows):
         derivatives.append(evaluate(place, combine(y, row, derivatives)))
     error = weighted_sum(plan.estimate, derivatives) if plan.estimate else None
-    return combine(y, plan.update, derivatives), error
+    dense = tuple(weighted_sum(terms, derivatives) for terms in plan.dense)
+    return combine(y, plan.update, derivatives), error, dense
