@@ -207,6 +207,7 @@ def call(main, *options):
     return status, printed.getvalue()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_its_report_is_written(small, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "cells", lambda experiment, quick: FEW * (experiment == "even"))
     results = tmp_path / "results"
