@@ -256,7 +256,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         training: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        if self._integration.dtype != self._state_dtype:  # the dtype policy was set anew
+        if self._integration.rules.dtype != self._state_dtype:  # the dtype policy was set anew
             self._prepare()
         if mask is not None:
             kwargs = {**kwargs, "mask": mask}
@@ -317,12 +317,12 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
 
     def _report(self, solved: Solved) -> None:
         """Keeps the statistics, and raises or warns where it is known that samples have failed."""
-        integration = self._integration
-        evaluations = integration.evaluations_of_a_try * solved.tries
+        rules = self._integration.rules
+        evaluations = rules.evaluations_of_a_try * solved.tries
         counts = (
             solved.accepted,
             solved.tried - solved.accepted,
-            integration.evaluations_at_start + evaluations,
+            rules.evaluations_at_start + evaluations,
             solved.failed,
         )
         counts = ops.stack([ops.cast(ops.stop_gradient(count), "float32") for count in counts])
