@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_rk import tableaux
 from keras_rk.layers import RKResidual, RKStack
-from keras_rk.layers.own_times import over_time
+from keras_rk.layers.times import over_time
 from keras_rk.steps.dense_output import interpolated
 from tests.keras_helpers import MODES, call_in, float64, gradients, normal, numpy
 

@@ -15,8 +15,6 @@ from keras_rk.models.inner_layers import method_layers
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, check
 from keras_rk.tableaux.as_tableau import as_tableau
 
-WEIGHTS = ("piecewise_constant", "interpolated")
-
 
 class Method(NamedTuple):
     """A method with what it is called, and its order for y' = f(y)."""

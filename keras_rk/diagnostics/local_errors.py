@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_rk import loops
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.diagnostics.arguments import check_repeatable, method_name, outermost_layers
 from keras_rk.diagnostics.copies import made_again
@@ -17,9 +15,9 @@ from keras_rk.diagnostics.local_error_report import BlockError, LocalErrorReport
 from keras_rk.diagnostics.references import same_statistics, with_reference
 from keras_rk.layers.arguments import positive_integer
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.error_pass import ErrorPass, estimate_errors
 from keras_rk.models.inner_layers import method_layers
 from keras_rk.models.method_replacement import copy_with_method
-from keras_rk.models.summing_pass import SummingPass
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -95,7 +93,7 @@ def local_error(
     check_repeatable(data)
 
     def measured(copy: keras.Model) -> list[np.ndarray]:
-        run = _Pass(copy, outermost_layers(copy))
+        run = ErrorPass(copy, outermost_layers(copy))
         run.predict(data, batch_size=batch_size, verbose=verbose)
         return run.errors()
 
@@ -166,33 +164,8 @@ def _with_errors(model: keras.Model, pair: Callable[..., Tableau]) -> keras.Mode
 
     def change(config: dict[str, Any]) -> None:
         if config["name"] not in inside:
-            tableau = pair(config["name"], config["tableau"])
-            config.update(tableau=tableau.to_dict(), order=None, require="explicit")
-            config.update(error_estimate=True, error_weight=0.0)
-            config.update(trainable_tableau=False, order_penalty=None)
+            estimate_errors(config, pair(config["name"], config["tableau"]))
 
     new = made_again(model, change)
     WeightTransfer(frozenset(), frozenset())(model, new)
     return new
-
-
-class _Pass(SummingPass):
-    """Calls a model in inference mode and adds up the squares of its estimated errors.
-
-    Args:
-        model: the model.
-        layers: those of its layers that estimate errors.
-    """
-
-    def __init__(self, model: keras.Model, layers: Sequence[MethodLayer]) -> None:
-        super().__init__(model, [layer._error for layer in layers], "A local error")
-
-    def call(self, inputs: Any) -> Any:
-        self.inner(inputs, training=False)
-        samples = ops.cast(ops.shape(keras.tree.flatten(inputs)[0])[0], "float32")
-        errors = [loops.value(variable, written=True) for variable in self._variables()]
-        return self.add([ops.square(ops.cast(error, "float32")) for error in errors], samples)
-
-    def errors(self) -> list[np.ndarray]:
-        """The root mean squares over all samples."""
-        return [np.sqrt(mean) for mean in self.means()]

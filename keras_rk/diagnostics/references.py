@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.inner_layers import numbers
 from keras_rk.proof.checker import check
+from keras_rk.tableaux.composition import beside_steps
 from keras_rk.tableaux.registry import get
 
 ENOUGH = 4  # the order from which on a method is its own reference
@@ -18,33 +17,15 @@ ENOUGH = 4  # the order from which on a method is its own reference
 def with_reference(tableau: Tableau, substeps: int) -> Tableau:
     """A pair: the method, and as b_hat many small steps from the same y.
 
-        c             | A
-        c*_1 / m      |     A* / m
-        (1 + c*_2)/m  |     1 b*^T / m   A* / m
-        --------------+-----------------------------
-                      | b^T
-                      |     b*^T / m     b*^T / m
-
-    so that dt * sum_i (b_i - b_hat_i) k_i is what the step is off, but for the error of the small
-    ones. (A*, b*) is the method itself where it has order 4 or more, RK4 otherwise.
+    dt * sum_i (b_i - b_hat_i) k_i is what the step is off, but for the error of the small ones,
+    which are those of the method itself where it has order 4 or more, of RK4 otherwise.
 
     >>> from keras_rk import check, tableaux
     >>> pair = with_reference(tableaux.get("euler"), 2)
     >>> pair.stages, check(pair).order, check(pair).embedded_order
     (9, 1, 4)
     """
-    finer = reference_for(tableau)
-    A = [list(row) for row in tableau.A]
-    s, share = tableau.stages, Fraction(1, substeps)
-    rows = [[*row, *[0] * (finer.stages * substeps)] for row in A]
-    scaled = [[a * share for a in row] for row in finer.A]
-    weights = [b * share for b in finer.b]
-    for k in range(substeps):
-        after = [0] * (finer.stages * (substeps - 1 - k))
-        rows += [[*[0] * s, *weights * k, *row, *after] for row in scaled]
-    nodes = [(k + c) * share for k in range(substeps) for c in finer.c]
-    b, b_hat = [*tableau.b, *[0] * len(nodes)], [*[0] * s, *weights * substeps]
-    return Tableau(rows, b, [*tableau.c, *nodes], b_hat=b_hat)
+    return beside_steps(tableau, reference_for(tableau), substeps, merged=False)
 
 
 def reference_for(tableau: Tableau) -> Tableau:

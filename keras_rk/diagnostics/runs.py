@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_rk.diagnostics.arguments import WEIGHTS, check_repeatable, outermost_layers
+from keras_rk.diagnostics.arguments import check_repeatable, outermost_layers
 from keras_rk.diagnostics.calibration import Calibration
 from keras_rk.diagnostics.distances import is_finite as is_finite
 from keras_rk.diagnostics.distances import relative_distance as relative_distance
@@ -18,6 +18,7 @@ from keras_rk.diagnostics.refined_model import RefinedModel, WatchedModel, can_s
 from keras_rk.diagnostics.refinement import check_interpolable, coarsened, refined
 from keras_rk.layers.arguments import one_of
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.depth_changes import WEIGHTS
 from keras_rk.models.inner_layers import method_layers
 
 ROWS = (32, 2048)  # how many rows a batch has at least and at most, if that is left open

@@ -10,35 +10,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk import loops
-from keras_rk.field.copies import copy_of, unfreeze
-from keras_rk.field.dtypes import check_policy, check_real
+from keras_rk.field.copies import copy_of
 from keras_rk.field.evaluations import StatePolicy
-from keras_rk.field.inputs import (
-    NOT_FOR_BUILD,
-    TIME,
-    FurtherInputs,
-    check_call,
-    check_held_still,
-    check_one_shape,
-    check_one_tensor,
-    evaluate,
-    takes_mask,
-    takes_time,
-)
-from keras_rk.field.statistics import ERROR_ESTIMATE, EvaluationStatistics, find_statistics
+from keras_rk.field.inputs import takes_time
+from keras_rk.field.statistics import ERROR_ESTIMATE, EvaluationStatistics
 from keras_rk.field.vector_field import (
     VectorField,
     cast,
-    check_derivative,
     is_seed,
     own_variables,
     without_autocast,
 )
-from keras_rk.layers.arguments import check_float64, check_learning, proved_tableau, start_time
+from keras_rk.layers.arguments import check_learning, proved_tableau, start_time
+from keras_rk.layers.field_layer import FieldLayer
 from keras_rk.layers.options import OPTIONS, fixed
 from keras_rk.layers.own_times import Held, OwnTimes, own_times
-from keras_rk.layers.sharing import leaving_no_trace
 from keras_rk.loops import Loop
 from keras_rk.steps.integration import Integration
 from keras_rk.steps.learned import Learned, LearnedTableau, learned_step
@@ -62,7 +48,7 @@ class Passage(NamedTuple):
     error: Any
 
 
-class MethodLayer(keras.layers.Layer):
+class MethodLayer(FieldLayer):
     """The base of layers that take y along a vector field.
 
     A subclass says in `advance` where y goes, and in `length` how many states there are on the
@@ -91,7 +77,6 @@ class MethodLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_policy(self)
         with_time = takes_time(field)
         self._tableau = proved_tableau(tableau, options["order"], options["require"], with_time)
         for name, read in OPTIONS.items():
@@ -101,10 +86,8 @@ class MethodLayer(keras.layers.Layer):
         self._exact_dts, self._blocks = list(dts), blocks
         self._exact_t0 = start_time(self.t0)[1]
         self._policy = StatePolicy((), "shared", self.noise)
-        self.supports_masking = True
         self.statistics: EvaluationStatistics | None = None
         self._error: keras.Variable | None = None
-        self._further_inputs = FurtherInputs((), {})
         self._gives_times = False  # while called with `times`
         self.loop = Loop(self.jit_compile)
         self._prepare()
@@ -162,14 +145,6 @@ class MethodLayer(keras.layers.Layer):
         return weights + ([] if self.statistics is None else self.statistics.weights)
 
     @property
-    def metrics(self) -> list[keras.Metric]:
-        """Those of f. A model's own, of its own `fit`, are nothing to a model around it.
-
-        Keras leaves them out of models in models, but not of models in other layers.
-        """
-        return [] if isinstance(self.layer, keras.Model) else super().metrics
-
-    @property
     def length(self) -> int:
         """How many states there are after the first, with `return_states`."""
         raise NotImplementedError
@@ -195,11 +170,6 @@ class MethodLayer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    @property
-    def _state_dtype(self) -> str:
-        """The dtype in which y is summed up."""
-        return "float64" if self.compute_dtype == "float64" else "float32"
-
     def _prepare(self) -> None:
         """Rounds the coefficients to the dtype of the state."""
         self._method = Method(
@@ -222,6 +192,10 @@ class MethodLayer(keras.layers.Layer):
         times = self._method.times(*self._learned) if field.takes_time else None
         return self._method.factors(*self._learned), times
 
+    @property
+    def field_evaluations(self) -> int:
+        return self._integration.evaluations * (self._blocks or 1)
+
     def steps_of_a_call(self, field: VectorField, y: Any, own: OwnTimes) -> tuple:
         """The same for times of a call's own: the steps, the factors of their plan, the clock."""
         if self._integration.plan.dtype != self._state_dtype:
@@ -242,7 +216,8 @@ class MethodLayer(keras.layers.Layer):
         if number == own or self.state != "per_evaluation":
             return
         has_one_set = self.statistics is None
-        if has_one_set and (own > 1 or not self._places(self.layer, partial(copy_of, self.layer))):
+        copy = partial(copy_of, self.layer)
+        if has_one_set and (own > 1 or not self._places(self.layer, copy)):
             return
         raise ValueError(
             "f has moving statistics, of which each evaluation has its own with "
@@ -261,14 +236,9 @@ class MethodLayer(keras.layers.Layer):
         interpolate: bool = False,
         **kwargs: Any,
     ) -> Any:
-        check_one_tensor(inputs)
-        check_real(inputs, self)
-        check_policy(self)  # it may have been set anew
+        self.check_inputs(inputs)
         own = own_times(self, inputs, dt, times, interpolate)
-        if not self.built:  # Keras tells `build` the first shape only; f may need the others
-            check_held_still(self.layer, inputs, args, kwargs)
-            constant = {key: value for key, value in kwargs.items() if key not in NOT_FOR_BUILD}
-            self._further_inputs = FurtherInputs(args, constant)
+        self.note_further_inputs(inputs, args, kwargs)
         if own is None:
             return super().__call__(inputs, *args, **kwargs)
         given = keras.tree.flatten((inputs, args, kwargs, own.dt, own.times))
@@ -278,25 +248,6 @@ class MethodLayer(keras.layers.Layer):
             return super().__call__(inputs, *args, **kwargs, **own.arguments(symbolic))
         finally:
             self._gives_times = False
-
-    def build_like(self, other: MethodLayer) -> None:
-        """Builds this layer for the inputs that another one was built for."""
-        self._further_inputs = other._further_inputs
-        self.build(other.built_for)
-
-    def build_field(self, layer: keras.layers.Layer, input_shape: Any) -> None:
-        """Builds f for all of its inputs, and refuses one that cannot be f."""
-        check_one_shape(input_shape)
-        check_float64(self._state_dtype, self)
-        self.built_for = input_shape
-        args, kwargs = self._further_inputs.symbolic()
-        y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
-        check_call(layer, y, args, kwargs)
-        if takes_time(layer):
-            kwargs[TIME] = keras.KerasTensor((), dtype=self._state_dtype)
-        with loops.unchanged(layer), leaving_no_trace(layer):
-            k = evaluate(layer, y, args, kwargs)
-        check_derivative(layer, y, k)
 
     def build_method(
         self,
@@ -311,7 +262,7 @@ class MethodLayer(keras.layers.Layer):
             variables: those of f, or those of all blocks, stacked.
             copy: makes another layer like f, not built.
         """
-        places = self._places_of_statistics(layer, copy)
+        places = self._own_statistics(layer, copy)
         if places and self.state == "per_evaluation":
             self.statistics = EvaluationStatistics(
                 [variables[place] for place in places],
@@ -336,45 +287,12 @@ class MethodLayer(keras.layers.Layer):
             )
         self._prepare()
 
-    def _places_of_statistics(
+    def _own_statistics(
         self, layer: keras.layers.Layer, copy: Callable[[], keras.layers.Layer]
     ) -> tuple[int, ...]:
         """Which of f's variables are moving statistics; none where one set of them is all right."""
         is_one = self._integration.evaluations == 1 and self.state == "per_evaluation"
         return () if self.state == "shared" or is_one else self._places(layer, copy)
-
-    def _places(
-        self, layer: keras.layers.Layer, copy: Callable[[], keras.layers.Layer]
-    ) -> tuple[int, ...]:
-        """The positions of the moving statistics among f's variables."""
-
-        def unfrozen() -> keras.layers.Layer:
-            other = copy()
-            self.build_field(other, self.built_for)
-            unfreeze(other)
-            return other
-
-        def field(layer: keras.layers.Layer) -> VectorField:
-            return self.field(layer, *self._further_inputs.symbolic(), None, True)
-
-        y = keras.KerasTensor(self.built_for, dtype=self._state_dtype)
-        return find_statistics(layer, unfrozen, field, y)
-
-    def field(
-        self,
-        layer: keras.layers.Layer,
-        args: tuple,
-        kwargs: dict[str, Any],
-        mask: Any,
-        training: bool | None,
-    ) -> VectorField:
-        """`layer` as f, called with the further inputs of this call."""
-        if training is not None:  # Keras passes it on by itself, except from `stateless_call`
-            kwargs = {**kwargs, "training": training}
-        if kwargs.get("mask", ...) is None or not takes_mask(layer):
-            kwargs = {key: value for key, value in kwargs.items() if key != "mask"}
-        evaluations = self._integration.evaluations * (self._blocks or 1)
-        return VectorField(layer, args, kwargs, mask, self._state_dtype, evaluations=evaluations)
 
     def call(
         self,
@@ -452,20 +370,6 @@ class MethodLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         options = {name: getattr(self, name) for name in OPTIONS}
         return {**super().get_config(), "tableau": self._tableau.to_dict(), **options}
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        config = super().get_build_config()
-        if config is None:
-            return None
-        args, kwargs = self._further_inputs.symbolic()
-        return {**config, "args": list(args), "kwargs": kwargs}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        self._further_inputs = FurtherInputs(
-            tuple(keras.saving.deserialize_keras_object(config.get("args", []))),
-            keras.saving.deserialize_keras_object(config.get("kwargs", {})),
-        )
-        self.build(config["input_shape"])
 
     @property
     def saved_weights(self) -> list[keras.Variable]:

@@ -19,6 +19,7 @@ from keras_rk.layers.time_checks import (
     check_times,
     check_within,
 )
+from keras_rk.layers.times import over_time, per_sample
 from keras_rk.loops.common import is_tensor
 from keras_rk.steps.clock import Clock, steps_between, steps_of_size
 from keras_rk.steps.dense_output import interpolated
@@ -125,24 +126,6 @@ def own_times(layer: Any, y: Any, dt: Any, times: Any, interpolate: Any) -> OwnT
     if between:
         check_within(h, t, y, layer)
     return OwnTimes(h, t, between)
-
-
-def per_sample(h: Any, rank: int) -> Any:
-    """A step size that broadcasts to y, of `rank` dimensions."""
-    if len(h.shape) != 1 or rank == 1:
-        return h
-    shape = (-1, *[1] * (rank - 1))
-    return h.reshape(shape) if isinstance(h, np.ndarray) else ops.reshape(h, shape)
-
-
-def over_time(times: Any, rank: int) -> Any:
-    """The times, `(T, ...)`, each of which broadcasts to y, of `rank` dimensions."""
-    if len(times.shape) == 1:
-        return times
-    shape = (times.shape[1], -1, *[1] * (rank - 1))
-    if isinstance(times, np.ndarray):
-        return times.T.reshape(shape)
-    return ops.reshape(ops.transpose(times), shape)
 
 
 def _is_by_sample(h: Any) -> bool:

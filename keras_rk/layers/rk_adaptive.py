@@ -9,25 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rk import loops
-from keras_rk.field.dtypes import check_policy, check_real
 from keras_rk.field.effects import Effects
-from keras_rk.field.inputs import (
-    NOT_FOR_BUILD,
-    TIME,
-    FurtherInputs,
-    check_call,
-    check_held_still,
-    check_one_shape,
-    check_one_tensor,
-    evaluate,
-    takes_mask,
-    takes_time,
-)
+from keras_rk.field.inputs import takes_time
 from keras_rk.field.known_effects import KnownEffects
-from keras_rk.field.vector_field import VectorField, cast, check_derivative
+from keras_rk.field.vector_field import VectorField, cast
+from keras_rk.layers.adaptive_times import interval_of, times_of
 from keras_rk.layers.arguments import (
-    check_float64,
     one_of,
     positive_integer,
     proved_pair,
@@ -36,17 +23,17 @@ from keras_rk.layers.arguments import (
     truth,
     vector_field_layer,
 )
+from keras_rk.layers.field_layer import FieldLayer
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.options import fixed
-from keras_rk.layers.sharing import check_not_shared, leaving_no_trace
-from keras_rk.layers.times import check_times, concrete, interval_of, shaped_for
+from keras_rk.layers.sharing import check_not_shared
+from keras_rk.layers.times import concrete
 from keras_rk.loops import Loop
 from keras_rk.steps.adaptive import AdaptiveIntegration, Solved
 from keras_rk.steps.integration import total
 
 CONTROLS = ("sample", "batch")
 FAILURES = ("error", "nan")
-OF_A_CALL = (*NOT_FOR_BUILD, "times", "t0", "t1")
 
 
 class StepStatistics(NamedTuple):
@@ -65,7 +52,7 @@ class StepStatistics(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_rk")
-class RKAdaptive(keras.layers.Wrapper):
+class RKAdaptive(FieldLayer, keras.layers.Wrapper):
     """Follows the vector field of a layer from one time to another, with steps of its own choice.
 
     y' = f(t, y) from t0 to t1 by an embedded Runge-Kutta pair (A, b, b_hat, c):
@@ -177,8 +164,7 @@ class RKAdaptive(keras.layers.Wrapper):
         check_keywords(RKAdaptive, kwargs)
         layer = vector_field_layer(layer, type(self).__name__)
         # No scope in which times, or the state of float32, would become half precision.
-        super().__init__(layer, **{**kwargs, "autocast": False})
-        check_policy(self)
+        super().__init__(layer=layer, **{**kwargs, "autocast": False})
         self._tableau, self._order = proved_pair(tableau, takes_time(layer))
         self._rtol, self._atol = tolerance("rtol", rtol), tolerance("atol", atol)
         if not (self._rtol or self._atol):
@@ -187,15 +173,14 @@ class RKAdaptive(keras.layers.Wrapper):
         (self._t0, start), (self._t1, end) = start_time(t0), start_time(t1, "t1")
         if start == end:
             raise ValueError(f"`t1` must differ from `t0`. Received: t0={t0!r}, t1={t1!r}.")
+        self._interval = float(start), float(end)
         self._control = one_of("control", control, CONTROLS)
         self._first_step = None if first_step is None else tolerance("first_step", first_step)
         if self._first_step == 0:
             raise ValueError("`first_step` must be positive, or None. Received: first_step=0.")
         self._on_failure = one_of("on_failure", on_failure, FAILURES)
         self._jit_compile = truth("jit_compile", jit_compile)
-        self.supports_masking = True
         self.loop = Loop(self._jit_compile)
-        self._further_inputs = FurtherInputs((), {})
         self._counts: keras.Variable | None = None
         self._prepare()
 
@@ -214,11 +199,6 @@ class RKAdaptive(keras.layers.Wrapper):
         self._effects = KnownEffects(self._state_dtype)
 
     @property
-    def _state_dtype(self) -> str:
-        """The dtype in which y is summed up."""
-        return "float64" if self.compute_dtype == "float64" else "float32"
-
-    @property
     def statistics(self) -> StepStatistics | None:
         """The steps of the last call; None before the layer is built."""
         if self._counts is None:
@@ -227,37 +207,33 @@ class RKAdaptive(keras.layers.Wrapper):
         return StepStatistics(accepted, rejected, round(evaluations), round(failed))
 
     @property
-    def metrics(self) -> list[keras.Metric]:
-        """Those of f. A model's own, of its own `fit`, are nothing to a model around it."""
-        return [] if isinstance(self.layer, keras.Model) else super().metrics
+    def field_evaluations(self) -> int:
+        return 2
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        check_one_tensor(inputs)
-        check_real(inputs, self)
-        check_policy(self)
+    def shape_of_time(self, input_shape: Any) -> tuple:
+        by_sample = self._control == "sample"
+        return (input_shape[0], *(1 for _ in input_shape[1:])) if by_sample else ()
+
+    def __call__(
+        self,
+        inputs: Any,
+        *args: Any,
+        times: Any = None,
+        t0: Any = None,
+        t1: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        self.check_inputs(inputs)
         check_not_shared(self, inputs)
-        for name in ("times", "t0", "t1"):  # lists, too
-            if kwargs.get(name) is not None and not hasattr(kwargs[name], "shape"):
-                kwargs[name] = np.asarray(kwargs[name], self._state_dtype)
-        if not self.built:  # Keras tells `build` the first shape only; f may need the others
-            check_held_still(self.layer, inputs, args, kwargs)
-            further = {key: value for key, value in kwargs.items() if key not in OF_A_CALL}
-            self._further_inputs = FurtherInputs(args, further)
+        self.note_further_inputs(inputs, args, kwargs)
+        for name, value in (("times", times), ("t0", t0), ("t1", t1)):
+            if value is not None:  # a list, too
+                has_shape = hasattr(value, "shape")
+                kwargs[name] = value if has_shape else np.asarray(value, self._state_dtype)
         return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        check_one_shape(input_shape)
-        check_float64(self._state_dtype, self)
-        args, kwargs = self._further_inputs.symbolic()
-        y = keras.KerasTensor(input_shape, dtype=self._state_dtype)
-        check_call(self.layer, y, args, kwargs)
-        if takes_time(self.layer):
-            by_sample = self._control == "sample"
-            shape = (input_shape[0], *(1 for _ in input_shape[1:])) if by_sample else ()
-            kwargs[TIME] = keras.KerasTensor(shape, dtype=self._state_dtype)
-        with loops.unchanged(self.layer), leaving_no_trace(self.layer):
-            k = evaluate(self.layer, y, args, kwargs)
-        check_derivative(self.layer, y, k)
+        self.build_field(self.layer, input_shape)
         self._counts = self.add_weight(
             shape=(4,),
             initializer="zeros",
@@ -280,21 +256,18 @@ class RKAdaptive(keras.layers.Wrapper):
         training: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        if self._integration.dtype != self._state_dtype:  # the dtype policy was set anew
+        if self._integration.rules.dtype != self._state_dtype:  # the dtype policy was set anew
             self._prepare()
-        if mask is not None and takes_mask(self.layer):
+        if mask is not None:
             kwargs = {**kwargs, "mask": mask}
-        if training is not None:
-            kwargs = {**kwargs, "training": training}
         mask = inputs_mask if mask is None else mask  # Keras fills in whichever applies
         y = cast(ops.convert_to_tensor(inputs), self._state_dtype)
         if times is None:
-            ends = (self._t0 if t0 is None else t0), (self._t1 if t1 is None else t1)
-            when = interval_of(*ends, y, self)
+            start, end = self._interval
+            when = interval_of(start if t0 is None else t0, end if t1 is None else t1, y, self)
         else:
-            when = shaped_for(times, (t0, t1), y, self)
-        check_times(when, self)
-        field = VectorField(self.layer, args, kwargs, mask, self._state_dtype, evaluations=2)
+            when = times_of(times, (t0, t1), y, self)
+        field = self.field(self.layer, args, kwargs, mask, training)
         found: list[Solved] = []
 
         def solve(start: Any) -> Any:
@@ -344,12 +317,12 @@ class RKAdaptive(keras.layers.Wrapper):
 
     def _report(self, solved: Solved) -> None:
         """Keeps the statistics, and raises or warns where it is known that samples have failed."""
-        integration = self._integration
-        evaluations = integration.evaluations_of_a_try * solved.tries
+        rules = self._integration.rules
+        evaluations = rules.evaluations_of_a_try * solved.tries
         counts = (
             solved.accepted,
             solved.tried - solved.accepted,
-            integration.evaluations_at_start + evaluations,
+            rules.evaluations_at_start + evaluations,
             solved.failed,
         )
         counts = ops.stack([ops.cast(ops.stop_gradient(count), "float32") for count in counts])
@@ -394,20 +367,6 @@ class RKAdaptive(keras.layers.Wrapper):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> RKAdaptive:
         return super().from_config(dict(config), custom_objects=custom_objects)  # it pops
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        config = super().get_build_config()
-        if config is None:
-            return None
-        args, kwargs = self._further_inputs.symbolic()
-        return {**config, "args": list(args), "kwargs": kwargs}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        self._further_inputs = FurtherInputs(
-            tuple(keras.saving.deserialize_keras_object(config.get("args", []))),
-            keras.saving.deserialize_keras_object(config.get("kwargs", {})),
-        )
-        self.build(config["input_shape"])
 
     def save_own_variables(self, store: Any) -> None:
         """The statistics of a call are not saved."""

@@ -11,11 +11,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_rk import loops
 from keras_rk.field.inputs import input_names, takes_time
+from keras_rk.layers.times import agree, brief, check_order, check_real, check_shape, known, row
 
 SLACK = 8 * float(np.finfo("float32").eps)  # of times that may have been rounded
 WORDS = ("dt", "times", "interpolate")
@@ -95,10 +94,10 @@ def check_steps_of_layer(arguments: Mapping[str, Any], layer: Any, who: str) -> 
 def check_step_size(dt: Any, y: Any, layer: Any) -> None:
     """Refuses a step size that does not fit y, and one that is known to be none."""
     shape, of_y = tuple(dt.shape), tuple(y.shape)
-    _check_real("dt", dt)
-    fits = len(shape) == 0 or (len(shape) == 1 and _agree(shape[0], of_y[0]))
+    check_real("dt", dt)
+    fits = len(shape) == 0 or (len(shape) == 1 and agree(shape[0], of_y[0]))
     if len(shape) == len(of_y):
-        fits = fits or all(m == 1 or _agree(m, n) for m, n in zip(shape, of_y, strict=True))
+        fits = fits or all(m == 1 or agree(m, n) for m, n in zip(shape, of_y, strict=True))
     if not fits:
         raise ValueError(
             "`dt` must be one number, or one for each sample, of shape (batch,), or broadcast to "
@@ -114,31 +113,16 @@ def check_step_size(dt: Any, y: Any, layer: Any) -> None:
     if values is not None and not np.all(np.isfinite(values) & (values != 0)):
         raise ValueError(
             "`dt` must be finite and other than zero. "
-            f"Received: dt={_brief(values)} (layer {layer.name!r})."
+            f"Received: dt={brief(values)} (layer {layer.name!r})."
         )
 
 
 def check_times(times: Any, y: Any, layer: Any) -> None:
     """Refuses times that do not fit y or the layer, and such as are known not to be in order."""
-    shape, of_y = tuple(times.shape), tuple(y.shape)
-    _check_real("times", times)
-    if len(shape) not in (1, 2) or (len(shape) == 2 and not _agree(shape[0], of_y[0])):
-        raise ValueError(
-            "`times` must have shape (T,), or (batch, T) with a row for each sample. "
-            f"Received: times of shape {shape}, y of shape {of_y} (layer {layer.name!r})."
-        )
-    if isinstance(shape[-1], int) and shape[-1] < 2:
-        raise ValueError(
-            "`times` must begin with the time of y and have at least one more. "
-            f"Received: times of shape {shape} (layer {layer.name!r})."
-        )
-    if shape[-1] is None and not isinstance(times, keras.KerasTensor):
-        raise ValueError(
-            "The number of `times` must be known when a graph is made: give the input of the model "
-            f"a shape. Received: times of shape {shape} (layer {layer.name!r})."
-        )
+    check_shape(times, y, layer)
+    shape = tuple(times.shape)
     blocks = layer.intervals
-    if blocks is not None and not _agree(shape[-1], blocks + 1):
+    if blocks is not None and not agree(shape[-1], blocks + 1):
         raise ValueError(
             f"A stack of {blocks} blocks goes through {blocks} intervals, one with each block, "
             f"and so needs {blocks + 1} `times`. "
@@ -146,7 +130,8 @@ def check_times(times: Any, y: Any, layer: Any) -> None:
         )
     values = known(times)
     if values is not None:
-        _check_order(values, layer, not isinstance(times, np.ndarray))
+        # Keras on PyTorch may look for shapes with tensors of ones.
+        check_order(values, layer, may_rest=not isinstance(times, np.ndarray))
 
 
 def check_within(dt: Any, times: Any, y: Any, layer: Any) -> None:
@@ -171,55 +156,6 @@ def check_within(dt: Any, times: Any, y: Any, layer: Any) -> None:
     if np.any(bad):
         raise ValueError(
             "`times` must lie between the first and where the steps end, `times[0] + steps * dt`: "
-            f"take more or longer steps. Received: {_row(rows, bad)}, steps={layer.steps}, "
+            f"take more or longer steps. Received: {row(rows, bad)}, steps={layer.steps}, "
             f"dt={size[int(np.argmax(bad)), 0]:.6g} (layer {layer.name!r})."
         )
-
-
-def _check_order(values: np.ndarray, layer: Any, is_tensor: bool) -> None:
-    """The same for values. (Keras on PyTorch may look for shapes with tensors of ones.)"""
-    rows = np.atleast_2d(values)
-    if not np.all(np.isfinite(rows)):
-        raise ValueError(
-            f"`times` must be finite. Received: times={_brief(values)} (layer {layer.name!r})."
-        )
-    steps = np.diff(rows)
-    monotone = np.all(steps >= 0, axis=1) | np.all(steps <= 0, axis=1)
-    if not np.all(monotone):
-        raise ValueError(
-            "`times` must increase, or decrease, from first to last; equal ones are no step. "
-            f"Received: {_row(rows, ~monotone)} (layer {layer.name!r})."
-        )
-    moving = np.any(steps != 0, axis=1)
-    if not np.all(moving) and not (is_tensor and np.ptp(rows) == 0):
-        raise ValueError(
-            "`times` must have two different ones for each sample, an interval to go through. "
-            f"Received: {_row(rows, ~moving)} (layer {layer.name!r})."
-        )
-
-
-def known(x: Any) -> np.ndarray | None:
-    """The values of a tensor, where they are at hand."""
-    if isinstance(x, keras.KerasTensor):
-        return None
-    return x if isinstance(x, np.ndarray) else loops.known(x)
-
-
-def _check_real(name: str, x: Any) -> None:
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if "float" not in dtype and "int" not in dtype:
-        raise ValueError(f"`{name}` must be real numbers. Received: {name} of dtype {dtype}.")
-
-
-def _agree(one: Any, other: Any) -> bool:
-    """Whether two sizes are equal, as far as they are known."""
-    return not (isinstance(one, int) and isinstance(other, int)) or one == other
-
-
-def _row(rows: np.ndarray, bad: np.ndarray) -> str:
-    place = int(np.argmax(bad))
-    return f"times={_brief(rows[place])}" + (f" for sample {place}" if len(rows) > 1 else "")
-
-
-def _brief(values: np.ndarray) -> str:
-    return np.array2string(values, threshold=8, edgeitems=4, precision=6).replace("\n", "")

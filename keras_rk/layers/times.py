@@ -1,4 +1,4 @@
-"""Times that a call is given: how they are laid out, and which are refused."""
+"""Times that a call is given: how they are laid out beside y, and which are refused."""
 
 from __future__ import annotations
 
@@ -21,87 +21,98 @@ def concrete(values: Any) -> np.ndarray | None:
         return None
 
 
-def interval_of(t0: Any, t1: Any, y: Any, layer: keras.layers.Layer) -> Any:
-    """Two times, of shape (2,), or (2, batch, 1, ...) if one of them has one for each sample."""
-    ends = [_tensor(_number(t), y) for t in (t0, t1)]
-    for name, t in zip(("t0", "t1"), ends, strict=True):
-        if len(t.shape) > 1 or (len(t.shape) == 1 and _differ(t.shape[0], y.shape[0])):
-            raise ValueError(
-                f"`{name}` must be a number, or one for each sample, of shape (batch,). "
-                f"Received: {name} of shape {tuple(t.shape)}, y of shape {tuple(y.shape)} "
-                f"(layer {layer.name!r})."
-            )
-    if any(len(t.shape) for t in ends):
-        zero = ops.zeros_like(y[(slice(None), *(0 for _ in y.shape[1:]))])
-        shape = (-1, *(1 for _ in y.shape[1:]))
-        ends = [ops.reshape(t + zero, shape) for t in ends]
-    return ops.stack(ends)
+def known(x: Any) -> np.ndarray | None:
+    """The values of a tensor, where they are at hand and nobody has to wait for them."""
+    if isinstance(x, keras.KerasTensor):
+        return None
+    return x if isinstance(x, np.ndarray) else loops.known(x)
 
 
-def shaped_for(times: Any, ends: tuple, y: Any, layer: keras.layers.Layer) -> Any:
-    """Times of shape (times,), or (times, batch, 1, ...) if they are given for each sample."""
-    if any(t is not None for t in ends):
-        raise ValueError(
-            "`times` say where to begin and to end: leave out `t0` and `t1`. Received: both "
-            f"(layer {layer.name!r})."
-        )
-    times = _tensor(times, y)
-    shape = tuple(times.shape)
-    if len(shape) not in (1, 2) or shape[-1] is None or shape[-1] < 2:
-        raise ValueError(
-            "`times` must be at least two, of shape (times,) or (batch, times), where the number "
-            f"of times is known. Received: times of shape {shape} (layer {layer.name!r})."
-        )
-    if len(shape) == 1:
+def per_sample(h: Any, rank: int) -> Any:
+    """A step size that broadcasts to y, of `rank` dimensions."""
+    if len(h.shape) != 1 or rank == 1:
+        return h
+    shape = (-1, *[1] * (rank - 1))
+    return h.reshape(shape) if isinstance(h, np.ndarray) else ops.reshape(h, shape)
+
+
+def over_time(times: Any, rank: int) -> Any:
+    """The times, `(T, ...)`, each of which broadcasts to y, of `rank` dimensions."""
+    if len(times.shape) == 1:
         return times
-    if _differ(shape[0], y.shape[0]):
-        raise ValueError(
-            "`times` of shape (batch, times) must have a row for each sample. "
-            f"Received: times of shape {shape}, y of shape {tuple(y.shape)} (layer {layer.name!r})."
-        )
-    by_sample = ops.transpose(times)
-    return ops.reshape(by_sample, (shape[1], -1, *(1 for _ in y.shape[1:])))
+    shape = (times.shape[1], -1, *[1] * (rank - 1))
+    if isinstance(times, np.ndarray):
+        return times.T.reshape(shape)
+    return ops.reshape(ops.transpose(times), shape)
 
 
-def check_times(times: Any, layer: keras.layers.Layer) -> None:
-    """Refuses times that are not finite, not monotone or without an interval, if they are known."""
-    values = concrete(times)
-    if values is None:
-        return
-    if not np.all(np.isfinite(values)):
+def check_shape(times: Any, y: Any, layer: keras.layers.Layer) -> None:
+    """Refuses times that do not fit y."""
+    shape, of_y = tuple(times.shape), tuple(y.shape)
+    check_real("times", times)
+    if len(shape) not in (1, 2) or (len(shape) == 2 and not agree(shape[0], of_y[0])):
         raise ValueError(
-            f"Times must be finite. Received: {_shown(values)} (layer {layer.name!r})."
+            "`times` must have shape (T,), or (batch, T) with a row for each sample. "
+            f"Received: times of shape {shape}, y of shape {of_y} (layer {layer.name!r})."
         )
-    steps = np.diff(values.reshape(len(values), -1), axis=0)
-    if np.any((steps > 0).any(axis=0) & (steps < 0).any(axis=0)):
+    if isinstance(shape[-1], int) and shape[-1] < 2:
         raise ValueError(
-            "Times must increase or decrease, all of those of a sample; they may be repeated. "
-            f"Received: {_shown(values)} (layer {layer.name!r})."
+            "`times` must be at least two, the time of y and at least one more. "
+            f"Received: times of shape {shape} (layer {layer.name!r})."
         )
-    if not np.all(steps.any(axis=0)):
+    if shape[-1] is None and not isinstance(times, keras.KerasTensor):
         raise ValueError(
-            "Each sample needs an interval: a last time that differs from the first. "
-            f"Received: {_shown(values)} (layer {layer.name!r})."
+            "The number of `times` must be known when a graph is made: give the input of the model "
+            f"a shape. Received: times of shape {shape} (layer {layer.name!r})."
         )
 
 
-def _number(t: Any) -> Any:
-    """A configured time, which may be exact text."""
-    if isinstance(t, str):
-        from keras_rk.numbers.coefficients import exact
+def check_order(values: np.ndarray, layer: keras.layers.Layer, *, may_rest: bool = False) -> None:
+    """Refuses times that are not finite, not monotone or without an interval.
 
-        return float(exact(t))
-    return t
+    Args:
+        values: shape `(T,)` or `(batch, T)`.
+        may_rest: whether all of them may be equal.
+    """
+    rows = np.atleast_2d(values)
+    finite = np.all(np.isfinite(rows), axis=1)
+    if not np.all(finite):
+        raise ValueError(
+            f"Times must be finite. Received: {row(rows, ~finite)} (layer {layer.name!r})."
+        )
+    steps = np.diff(rows)
+    monotone = np.all(steps >= 0, axis=1) | np.all(steps <= 0, axis=1)
+    if not np.all(monotone):
+        raise ValueError(
+            "Times must increase or decrease: those of a sample all increase, or decrease, from "
+            "first to last; equal ones are no step. "
+            f"Received: {row(rows, ~monotone)} (layer {layer.name!r})."
+        )
+    moving = np.any(steps != 0, axis=1)
+    if not np.all(moving) and not (may_rest and np.ptp(rows) == 0):
+        raise ValueError(
+            "Each sample needs an interval to go through, two different times at least. "
+            f"Received: {row(rows, ~moving)} (layer {layer.name!r})."
+        )
 
 
-def _tensor(times: Any, y: Any) -> Any:
-    return ops.cast(ops.convert_to_tensor(times), y.dtype)
+def check_real(name: str, x: Any) -> None:
+    """Refuses a tensor of truth values or complex numbers."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    if "float" not in dtype and "int" not in dtype:
+        raise ValueError(f"`{name}` must be real numbers. Received: {name} of dtype {dtype}.")
 
 
-def _differ(one: int | None, other: int | None) -> bool:
-    return isinstance(one, int) and isinstance(other, int) and one != other
+def agree(one: Any, other: Any) -> bool:
+    """Whether two sizes are equal, as far as they are known."""
+    return not (isinstance(one, int) and isinstance(other, int)) or one == other
 
 
-def _shown(values: np.ndarray) -> str:
-    rows = values.reshape(len(values), -1).T
-    return np.array2string(rows[0] if len(rows) == 1 else rows, threshold=8, precision=6)
+def row(rows: np.ndarray, bad: np.ndarray) -> str:
+    """The first row of times that is bad, as a message shows it."""
+    place = int(np.argmax(bad))
+    return f"times={brief(rows[place])}" + (f" for sample {place}" if len(rows) > 1 else "")
+
+
+def brief(values: np.ndarray) -> str:
+    return np.array2string(values, threshold=8, edgeitems=4, precision=6).replace("\n", "")

@@ -12,15 +12,13 @@ from keras_rk.layers import RKStack
 from keras_rk.layers.arguments import is_real, one_of
 from keras_rk.models.block_errors import block_errors, estimating_pair
 from keras_rk.models.compilation import compile_alike
-from keras_rk.models.depth_changes import Change, changed_sizes, fill_changed, parts_of
+from keras_rk.models.depth_changes import WEIGHTS, Change, changed_sizes, fill_changed, parts_of
 from keras_rk.models.depth_report import RefinementReport, by_stack, refined_blocks
 from keras_rk.models.depth_selection import chosen_changes, most_within
 from keras_rk.models.inner_layers import method_layers
 from keras_rk.models.method_replacement import copy_with_method
 from keras_rk.models.stack_copies import stacks_of, with_stacks
 from keras_rk.numbers.coefficients import whole_number
-
-WEIGHTS = ("piecewise_constant", "interpolated")
 
 
 def refine(

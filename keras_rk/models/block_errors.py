@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_rk import loops
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.layers import RKStack
+from keras_rk.models.error_pass import ErrorPass, estimate_errors
 from keras_rk.models.inner_layers import numbers
 from keras_rk.models.stack_copies import fill, stacks_of, with_stacks
-from keras_rk.models.summing_pass import SummingPass
 from keras_rk.tableaux.composition import with_two_halves
 
 
@@ -37,35 +36,14 @@ def block_errors(
     """
     given = stacks_of(model)
     pairs = {name: estimating_pair(given[name])[0] for name in stacks}
-
-    def change(tableau: Tableau) -> Any:
-        def apply(config: dict[str, Any]) -> None:
-            config.update(tableau=tableau.to_dict(), order=None, require="explicit")
-            config.update(error_estimate=True, error_weight=0.0)
-            config.update(trainable_tableau=False, order_penalty=None)
-
-        return apply
-
-    copy = with_stacks(model, {name: change(pair) for name, pair in pairs.items()})
+    changes = {name: partial(estimate_errors, pair=pair) for name, pair in pairs.items()}
+    copy = with_stacks(model, changes)
     measured = stacks_of(copy)
     for name in stacks:
         _take_over(given[name], measured[name])
-    run = _Pass(copy, [measured[name] for name in stacks])
+    run = ErrorPass(copy, [measured[name] for name in stacks])
     run.predict(data, batch_size=batch_size, verbose=verbose)
-    return dict(zip(stacks, map(np.sqrt, run.means()), strict=True))
-
-
-class _Pass(SummingPass):
-    """Calls a model in inference mode and adds up the squares of its estimated errors."""
-
-    def __init__(self, model: keras.Model, stacks: Sequence[RKStack]) -> None:
-        super().__init__(model, [stack._error for stack in stacks], "A local error")
-
-    def call(self, inputs: Any) -> Any:
-        self.inner(inputs, training=False)
-        samples = ops.cast(ops.shape(keras.tree.flatten(inputs)[0])[0], "float32")
-        errors = [loops.value(variable, written=True) for variable in self._variables()]
-        return self.add([ops.square(ops.cast(error, "float32")) for error in errors], samples)
+    return dict(zip(stacks, run.errors(), strict=True))
 
 
 def _take_over(old: RKStack, new: RKStack) -> None:

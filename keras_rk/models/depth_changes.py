@@ -14,6 +14,7 @@ from keras_rk.models.method_replacement import divided
 from keras_rk.models.stack_copies import fill
 from keras_rk.numbers.coefficients import exact, is_float
 
+WEIGHTS = ("piecewise_constant", "interpolated")  # in depth, where a block is divided
 TINY = 1e-30  # a step that float32 made zero can grow again
 
 

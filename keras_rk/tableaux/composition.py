@@ -167,31 +167,52 @@ def richardson(tableau: Any, order: Any = None) -> Tableau:
     )._with_floats(tableau.has_floats)
 
 
-def with_two_halves(tableau: Tableau) -> Tableau:
-    """A method with the embedded weights of two of its steps of half the size.
+def beside_steps(tableau: Tableau, small: Tableau, count: int, *, merged: bool = True) -> Tableau:
+    """A pair: a method, and as b_hat `count` steps of another one, each of dt / count.
 
-    Its step is that of the method, y_1, and dt * sum_i (b_i - b_hat_i) k_i is y_1 - y_2, with y_2
-    after two steps of dt/2 from the same start: step doubling, which needs no pair. It claims no
-    orders, since those of any method are known to its caller.
+        c         | A
+        c* / m    |     A* / m
+        (1 + c*)/m|     1 b*^T / m   A* / m
+        ----------+-----------------------------
+                  | b^T
+                  |     b*^T / m     b*^T / m
+
+    with m = `count`, and (A*, b*) that other method, which may be the same. Both start from the
+    same y, so that dt * sum_i (b_i - b_hat_i) k_i is the difference of their results. No orders are
+    claimed.
+
+    Args:
+        merged: whether equal stages are merged; else those of the method are the first ones.
     """
-    stages, half = _Stages(), Fraction(1, 2)
+    stages, step = _Stages(merged), Fraction(1, count)
     whole, _ = stages.take(tableau, Fraction(1), Value({}), Fraction(0))
-    middle, _ = stages.take(tableau, half, Value({}), Fraction(0))
-    halves, _ = stages.take(tableau, half, middle, half)
+    reached = Value({})
+    for n in range(count):
+        reached, _ = stages.take(small, step, reached, n * step)
     return stages.tableau(
         whole,
-        halves,
+        reached,
         claimed_order=None,
         claimed_embedded_order=None,
-        name=_called("two halves", tableau),
+        name=_called("beside_steps", tableau),
         source=None,
     )._with_floats(tableau.has_floats)
 
 
-class _Stages:
-    """The stages of several steps, one after another or side by side; equal ones once."""
+def with_two_halves(tableau: Tableau) -> Tableau:
+    """A method with the embedded weights of two of its steps of half the size: step doubling."""
+    return beside_steps(tableau, tableau, 2)
 
-    def __init__(self) -> None:
+
+class _Stages:
+    """The stages of several steps, one after another or side by side.
+
+    Args:
+        merged: whether equal ones of explicit methods are there once.
+    """
+
+    def __init__(self, merged: bool = True) -> None:
+        self._merged = merged
         self.values: list[Value] = []
         self.nodes: list[Any] = []
 
@@ -210,7 +231,7 @@ class _Stages:
 
         for i, (row, node) in enumerate(zip(part.exact_A, nodes, strict=True)):
             stage = value(row)
-            known = self._place(stage, node) if part.is_explicit else None
+            known = self._place(stage, node) if self._merged and part.is_explicit else None
             if known is None:
                 known = len(self.values)
                 self.values.append(stage)
