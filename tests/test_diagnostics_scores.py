@@ -6,8 +6,8 @@ import keras  # noqa: F401  (where Keras is missing, conftest leaves this file o
 import numpy as np
 import pytest
 
+from keras_rk.diagnostics.distances import relative_distance
 from keras_rk.diagnostics.plots import draw
-from keras_rk.diagnostics.runs import relative_distance
 from keras_rk.diagnostics.scores import score
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.4, 0.3], [0.5, 0.4, 0.1]])

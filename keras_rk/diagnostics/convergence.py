@@ -14,9 +14,10 @@ import keras
 from keras_rk.diagnostics.arguments import increasing_substeps, method, method_names
 from keras_rk.diagnostics.asymptotics import ABOVE_FLOOR, counts_as_distance, fitted_order
 from keras_rk.diagnostics.calibration import statistics_line
+from keras_rk.diagnostics.distances import relative_distance
 from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
 from keras_rk.diagnostics.reports import Report
-from keras_rk.diagnostics.runs import Runs, relative_distance
+from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.tables import shown, table
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32

@@ -12,8 +12,6 @@ import numpy as np
 
 from keras_rk.diagnostics.arguments import check_repeatable, outermost_layers
 from keras_rk.diagnostics.calibration import Calibration
-from keras_rk.diagnostics.distances import is_finite as is_finite
-from keras_rk.diagnostics.distances import relative_distance as relative_distance
 from keras_rk.diagnostics.refined_model import RefinedModel, WatchedModel, can_share, states_of
 from keras_rk.diagnostics.refinement import check_interpolable, coarsened, refined
 from keras_rk.layers.arguments import one_of
