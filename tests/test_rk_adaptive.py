@@ -274,6 +274,8 @@ def test_a_pair_that_estimates_nothing_is_refused():
         ({"times": [0, 1], "t1": 2}, "leave out `t0` and `t1`"),
         ({"t1": 0}, "Each sample needs an interval"),
         ({"t0": [0, 1]}, "`t0` must be a number, or one for each sample"),
+        ({"t1": "1/2"}, "`t1` must be real numbers"),
+        ({"times": [[0, 1], [0, 1, 2]]}, "`times` must be real numbers"),
     ],
     ids=str,
 )
@@ -341,3 +343,29 @@ def test_the_time_that_f_gets(control, times, shape):
     found = numpy(layer(y, times=times))
     assert set(shapes) == {shape}
     np.testing.assert_allclose(found[:, 1], y + 1, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("control", ["sample", "batch"])
+def test_an_empty_batch(control):
+    layer = RKAdaptive(Forced(), control=control)
+    assert tuple(layer(Y[:0]).shape) == (0, 2)
+    assert tuple(layer(Y[:0], times=TIMES).shape) == (0, 4, 2)
+
+
+def test_a_state_of_zeros_needs_no_absolute_tolerance():
+    layer = RKAdaptive(Plain(lambda y: W * y), rtol=1e-4, atol=0)
+    y = Y * np.float32([1, 0])
+    np.testing.assert_allclose(numpy(layer(y)), np.exp(W) * y, rtol=1e-3)
+    np.testing.assert_allclose(numpy(layer(0 * Y)), 0 * Y)
+
+
+def test_the_mask_of_y_has_no_axis_of_times():
+    tokens = keras.layers.Embedding(5, 2, mask_zero=True)(np.array([[1, 2, 0], [1, 0, 0]]))
+    layer = RKAdaptive(Plain(ops.negative))
+    assert layer(tokens)._keras_mask is not None
+    assert getattr(layer(tokens, times=TIMES), "_keras_mask", None) is None
+
+
+def test_times_in_a_column():
+    layer, ends = RKAdaptive(Plain(ops.negative), rtol=1e-5), np.float32([[1], [2], [0.5]])
+    np.testing.assert_allclose(numpy(layer(Y, t1=ends)), Y * np.exp(-ends), rtol=1e-4)

@@ -13,11 +13,12 @@ from keras_rk.layers.times import agree, check_order, check_shape, concrete, ove
 
 def interval_of(t0: Any, t1: Any, y: Any, layer: keras.layers.Layer) -> Any:
     """Two times, of shape (2,), or (2, batch, 1, ...) if one of them has one for each sample."""
-    ends = [ops.cast(ops.convert_to_tensor(t), y.dtype) for t in (t0, t1)]
+    ends = [_by_sample(ops.cast(ops.convert_to_tensor(t), y.dtype), y) for t in (t0, t1)]
     for name, t in zip(("t0", "t1"), ends, strict=True):
         if len(t.shape) > 1 or (len(t.shape) == 1 and not agree(t.shape[0], y.shape[0])):
             raise ValueError(
-                f"`{name}` must be a number, or one for each sample, of shape (batch,). "
+                f"`{name}` must be a number, or one for each sample, of shape (batch,) or "
+                "(batch, 1, ...). "
                 f"Received: {name} of shape {tuple(t.shape)}, y of shape {tuple(y.shape)} "
                 f"(layer {layer.name!r})."
             )
@@ -42,6 +43,12 @@ def times_of(times: Any, ends: tuple, y: Any, layer: keras.layers.Layer) -> Any:
     when = over_time(times, len(y.shape))
     _check_values(when, layer)
     return when
+
+
+def _by_sample(t: Any, y: Any) -> Any:
+    """Times of shape (batch, 1, ...), such as a column of data, as (batch,)."""
+    is_column = 1 < len(t.shape) == len(y.shape) and all(size == 1 for size in t.shape[1:])
+    return ops.reshape(t, (-1,)) if is_column else t
 
 
 def _check_values(when: Any, layer: keras.layers.Layer) -> None:

@@ -6,7 +6,6 @@ import warnings
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_rk.field.effects import Effects
@@ -27,6 +26,7 @@ from keras_rk.layers.field_layer import FieldLayer
 from keras_rk.layers.hints import check_keywords
 from keras_rk.layers.options import fixed
 from keras_rk.layers.sharing import check_not_shared
+from keras_rk.layers.time_checks import array_of_numbers
 from keras_rk.layers.times import concrete
 from keras_rk.loops import Loop
 from keras_rk.steps.adaptive import AdaptiveIntegration, Solved
@@ -120,7 +120,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
             input; shape `(times,)`, or `(batch, times)` with its own for each sample. Steps end
             exactly there. Repeated times are no steps, so that ragged ones can be filled up.
         t0, t1: from when to when, in place of the configured ones; numbers, or tensors of shape
-            `()` or `(batch,)`.
+            `()`, `(batch,)` or `(batch, 1, ...)`.
         mask, training: as for `RKResidual`.
 
     Output shape:
@@ -130,7 +130,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         keras_rk.TableauError: at construction, for a tableau without its claimed order, or whose
             pair cannot estimate an error.
         ValueError: at construction, for a method without embedded weights, or another bad argument;
-            when called, for times that are not monotone, an interval that is empty for all, a y
+            when called, for times that are not monotone, a sample without an interval, a y
             that does not fit, and an f that assigns to its variables.
         RuntimeError: when called, see `on_failure`.
 
@@ -182,6 +182,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         self._jit_compile = truth("jit_compile", jit_compile)
         self.loop = Loop(self._jit_compile)
         self._counts: keras.Variable | None = None
+        self._gives_times = False  # while called with `times`
         self._prepare()
 
     def _prepare(self) -> None:
@@ -228,9 +229,14 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         self.note_further_inputs(inputs, args, kwargs)
         for name, value in (("times", times), ("t0", t0), ("t1", t1)):
             if value is not None:  # a list, too
-                has_shape = hasattr(value, "shape")
-                kwargs[name] = value if has_shape else np.asarray(value, self._state_dtype)
-        return super().__call__(inputs, *args, **kwargs)
+                if not hasattr(value, "shape"):
+                    value = array_of_numbers(name, value).astype(self._state_dtype)
+                kwargs[name] = value
+        self._gives_times = times is not None
+        try:
+            return super().__call__(inputs, *args, **kwargs)
+        finally:
+            self._gives_times = False
 
     def build(self, input_shape: Any) -> None:
         self.build_field(self.layer, input_shape)
@@ -267,6 +273,11 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
             when = interval_of(start if t0 is None else t0, end if t1 is None else t1, y, self)
         else:
             when = times_of(times, (t0, t1), y, self)
+        if y.shape[0] == 0:  # no sample: no step has a size
+            if self._counts is not None:
+                self._counts.assign(ops.zeros((4,), "float32"))
+            shape = y.shape if times is None else (0, when.shape[0], *y.shape[1:])
+            return cast(ops.reshape(y, shape), self.compute_dtype)
         field = self.field(self.layer, args, kwargs, mask, training)
         found: list[Solved] = []
 
@@ -357,7 +368,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return previous_mask
+        return None if self._gives_times else previous_mask  # it has no axis of times
 
     def get_config(self) -> dict[str, Any]:
         names = ("rtol", "atol", "max_steps", "t0", "t1", "control", "first_step", "on_failure")
