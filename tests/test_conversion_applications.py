@@ -70,6 +70,7 @@ def small():
     )
 
 
+@pytest.mark.repeated  # graphs of Keras
 @pytest.mark.parametrize("name", NAMES)
 def test_every_sum_is_in_the_report(name, example):
     model = small() if name == QUICK else example.network(name)
