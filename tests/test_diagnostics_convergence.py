@@ -154,3 +154,11 @@ def test_refusals(arguments, match):
     model = sequential(RKStack(keras.layers.Dense(2), 2))
     with pytest.raises(ValueError, match=match):
         order(model, np.ones((2, 2)), **arguments)
+
+
+def test_times_of_a_call_are_refused_by_name():
+    y, times = keras.Input((3,)), keras.Input((2,))
+    model = keras.Model([y, times], RKResidual(dense(3), "rk4")(y, times=times))
+    data = [np.ones((2, 3), "float32"), np.float32([[0, 1], [0, 2]])]
+    with pytest.raises(NotImplementedError, match="calls a layer with `times`"):
+        order(model, data)

@@ -101,7 +101,10 @@ class CountedSteps(Integration):
     ) -> Solution:
         """The steps from y, as in `Integration.solve`, but for losses and errors."""
         if clock is not None:
-            raise NotImplementedError("Steps of a call's own cannot be divided.")
+            raise NotImplementedError(
+                "This diagnosis divides the steps that a layer takes by itself, of its own `dt`. "
+                "Received: a model that calls a layer with `times` of its own."
+            )
         effects = effects or NO_EFFECTS
         stages, separate = len(self.plan.stages), self.policy.separate(field.variables)
         changing = [n for n, place in enumerate(separate) if place in effects.written]

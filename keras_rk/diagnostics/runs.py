@@ -192,6 +192,8 @@ class _Copy:
         self._calibration.run(untrained)
         try:
             outputs, states = self.model.predict(data, batch_size=batch_size, verbose=0)
+        except NotImplementedError:  # steps that cannot be divided, whoever watches
+            raise
         except Exception:
             if not self.model.watches:
                 raise
