@@ -164,13 +164,13 @@ def _untrained():
     return layer
 
 
-@pytest.mark.parametrize("layer", [RKResidual, RKStack])
-def test_the_examples_in_the_docstring_run(layer):
+@pytest.mark.parametrize("layer, count", [(RKResidual, 11), (RKStack, 7)])
+def test_the_examples_in_the_docstring_run(layer, count):
     examples = doctest.DocTestFinder(recurse=False).find(layer, globs={"np": np})
     context = {"np": np, "keras": keras, layer.__name__: layer}
     results = [
         doctest.DocTestRunner().run(doctest.DocTest(e.examples, context, e.name, None, 0, ""))
         for e in examples
     ]
-    assert sum(result.attempted for result in results) == 7
+    assert sum(result.attempted for result in results) == count
     assert all(result.failed == 0 for result in results)
