@@ -235,7 +235,14 @@ def residual():
     return RKResidual(dense(3), name="stack")
 
 
+def called_with_times():
+    y, times = keras.Input((3,)), keras.Input((5,))
+    layer = RKStack(dense(3), 4, "heun2", name="stack")
+    return keras.Model([y, times], layer(y, times=times))
+
+
 REFUSED = {
+    "times of a call": (called_with_times, {}, "one more than blocks"),
     "a layer": (lambda: stack(), {}, "needs a Keras model that is built"),
     "no stack": (lambda: model_of(residual()), {}, "substeps=2"),
     "one name for two": (

@@ -188,3 +188,14 @@ def test_other_models(make, count, tmp_path):
 def test_refusals(make, arguments, match):
     with pytest.raises(ValueError, match=match):
         errors(make(), Y, **arguments)
+
+
+def test_steps_of_a_call_are_measured_and_have_no_size_of_the_layer():
+    y, times = keras.Input((3,)), keras.Input((2,))
+    layer = RKResidual(dense(3), "heun2", dt=0.5)
+    own = errors(keras.Model(y, layer(y)), Y)
+    timed = keras.Model([y, times], layer(y, times=times))
+    called = errors(timed, [Y, np.tile(np.float32([0, 0.5]), (len(Y), 1))])
+    assert called.errors == pytest.approx(own.errors, rel=1e-3)
+    assert own.blocks[0].dt == 0.5
+    assert called.blocks[0].dt is None

@@ -22,7 +22,7 @@ class BlockError:
         layer: the name of the layer.
         block: which block of an `RKStack`; None for an `RKResidual`.
         method: the name of the network's own method.
-        dt: the step size.
+        dt: the step size; None where the model's graph shows that calls give `dt` or `times`.
         error: the root mean square of step - flow, over elements and data, from where the network
             is at each step.
         change: by how much half as many substeps of the reference change that.
@@ -34,7 +34,7 @@ class BlockError:
     layer: str
     block: int | None
     method: str
-    dt: float
+    dt: float | None
     error: float
     change: float
     pair: str | None = None

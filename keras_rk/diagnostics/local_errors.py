@@ -15,9 +15,10 @@ from keras_rk.diagnostics.local_error_report import BlockError, LocalErrorReport
 from keras_rk.diagnostics.references import same_statistics, with_reference
 from keras_rk.layers.arguments import positive_integer
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.calls_in_graphs import layers_called_with
 from keras_rk.models.error_pass import ErrorPass, estimate_errors
 from keras_rk.models.inner_layers import method_layers
-from keras_rk.models.method_replacement import copy_with_method
+from keras_rk.models.method_replacement import copy_with_method, model_configuration
 from keras_rk.models.weight_transfer import WeightTransfer
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -103,7 +104,10 @@ def local_error(
         run_with = model if pair is None else copy_with_method(model, pair)
         pairs = measured(_with_errors(run_with, lambda _, given: as_tableau(given)))
     names = [method_name(layer.tableau if pair is None else pair) for layer in layers]
-    found = zip(layers, own, coarser, pairs, names, strict=True)
+    config = model_configuration(model)
+    timed = {name for given in ("dt", "times") for name in layers_called_with(config, given)}
+    sizes = [None if one.name in timed else np.atleast_1d(one.step_sizes) for one in layers]
+    found = zip(layers, sizes, own, coarser, pairs, names, strict=True)
     return LocalErrorReport(tuple(b for one in found for b in _blocks(*one)), substeps)
 
 
@@ -117,16 +121,15 @@ def _enough(substeps: int) -> int:
 
 
 def _blocks(
-    layer: MethodLayer, errors: Any, coarser: Any, pair_errors: Any, pair: str
+    layer: MethodLayer, dts: Any, errors: Any, coarser: Any, pair_errors: Any, pair: str
 ) -> list[BlockError]:
     count, pair_errors = np.atleast_1d(errors), np.atleast_1d(pair_errors)
-    dts = np.atleast_1d(layer.step_sizes)
     return [
         BlockError(
             layer=layer.name,
             block=None if layer._blocks is None else n,
             method=method_name(layer.tableau),
-            dt=float(np.mean(dts if layer._blocks is None else dts[n])),
+            dt=None if dts is None else float(np.mean(dts if layer._blocks is None else dts[n])),
             error=float(error),
             change=float(abs(error - np.atleast_1d(coarser)[n])),
             pair=None if pair_errors[0] is None else pair,

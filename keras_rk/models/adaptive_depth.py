@@ -11,12 +11,13 @@ import numpy as np
 from keras_rk.layers import RKStack
 from keras_rk.layers.arguments import is_real, one_of
 from keras_rk.models.block_errors import block_errors, estimating_pair
+from keras_rk.models.calls_in_graphs import layers_called_with
 from keras_rk.models.compilation import compile_alike
 from keras_rk.models.depth_changes import WEIGHTS, Change, changed_sizes, fill_changed, parts_of
 from keras_rk.models.depth_report import RefinementReport, by_stack, refined_blocks
 from keras_rk.models.depth_selection import chosen_changes, most_within
 from keras_rk.models.inner_layers import method_layers
-from keras_rk.models.method_replacement import copy_with_method
+from keras_rk.models.method_replacement import copy_with_method, model_configuration
 from keras_rk.models.stack_copies import stacks_of, with_stacks
 from keras_rk.numbers.coefficients import whole_number
 
@@ -206,6 +207,7 @@ def _chosen(model: keras.Model, found: Mapping[str, RKStack], stacks: Any) -> li
         stacks = [stacks]
     given = list(found) if stacks is None else list(stacks)
     names = [one.name if isinstance(one, keras.layers.Layer) else one for one in given]
+    timed = set(layers_called_with(model_configuration(model), "times"))
     for name in names:
         if name not in found:
             raise ValueError(
@@ -214,7 +216,9 @@ def _chosen(model: keras.Model, found: Mapping[str, RKStack], stacks: Any) -> li
             )
         stack = found[name]
         rule = (
-            "has a layer `after` each block, which two halves would have twice"
+            "is called with `times`, of which there is one more than blocks"
+            if name in timed
+            else "has a layer `after` each block, which two halves would have twice"
             if stack.after is not None
             else "has `return_states`, whose shape is the depth"
             if stack.return_states

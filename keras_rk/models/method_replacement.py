@@ -16,6 +16,7 @@ from keras_rk.layers import RKTransformerEncoder
 from keras_rk.layers.arguments import block_step_sizes, positive_integer, step_size
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.layers.stacked_layer import with_alike_blocks
+from keras_rk.models.calls_in_graphs import layers_called_with, values_of
 from keras_rk.models.compilation import compile_alike, not_compiled, run_alike
 from keras_rk.models.inner_layers import inner_layers
 from keras_rk.models.weight_transfer import WeightTransfer
@@ -214,29 +215,18 @@ def method_configurations(config: Any, classes: dict[str, type]) -> Iterator[dic
         kind = classes.get(config.get("class_name", ""))
         if kind is not None and issubclass(kind, OF_A_METHOD):
             yield config["config"]
-    for value in _values(config):
+    for value in values_of(config):
         yield from method_configurations(value, classes)
 
 
 def _check_sizes_of_calls(config: Any, names: frozenset[str]) -> None:
     """Refuses substeps of steps whose size a call gives, which is not divided."""
-    nodes = config.get("inbound_nodes") if isinstance(config, dict) else None
-    if nodes and config.get("name") in names:
-        for node in nodes:
-            if isinstance(node, dict) and node.get("kwargs", {}).get("dt") is not None:
-                raise ValueError(
-                    "`substeps` divides the `dt` of a layer; where a call gives a `dt` of its own, "
-                    "divide that. (`times` of a call need no change.) "
-                    f"Received: a model that calls layer {config['name']!r} with `dt`."
-                )
-    for value in _values(config):
-        _check_sizes_of_calls(value, names)
-
-
-def _values(config: Any) -> list[Any]:
-    if isinstance(config, dict):
-        return list(config.values())
-    return list(config) if isinstance(config, (list, tuple)) else []
+    for name in names.intersection(layers_called_with(config, "dt")):
+        raise ValueError(
+            "`substeps` divides the `dt` of a layer; where a call gives a `dt` of its own, "
+            "divide that. (`times` of a call need no change.) "
+            f"Received: a model that calls layer {name!r} with `dt`."
+        )
 
 
 def _chosen(
