@@ -230,7 +230,7 @@ def test_a_run_goes_on_and_its_report_is_written(small, tmp_path, monkeypatch):
 
     call(report.main, "--results", results, "--output", tmp_path / "report")
     text = (tmp_path / "report" / "REPORT.md").read_text()
-    assert "2 networks: 2 cells, up to 1 seeds each" in text
+    assert "2 networks: 2 cells, 1 seeds each" in text
     assert "even 1 of 125 cells" in text
     for picture in re.findall(r"\]\((images/\w+\.png)\)", text):
         assert (tmp_path / "report" / picture).exists()

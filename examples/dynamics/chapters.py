@@ -20,7 +20,7 @@ from cells import (
 from claims import FLOOR_FACTOR, LARGEST_PHASE
 from comparisons import error_at_equal_time, euler_seconds
 from evidence import FIELD_ERROR, Measure, Results, factor, measure, rollout
-from expectations import diagnosed
+from expectations import diagnosed, label
 from shared import Lines, table
 from systems import SYSTEMS
 
@@ -58,10 +58,6 @@ def by_dt(results: Results, rows: list[tuple[str, Cell]], of: Measure, dts: Any 
 
 def at(cell: Cell, dts: Any) -> list[Cell]:
     return [Cell(cell.system, cell.method, dt, cell.sampling, cell.steps) for dt in dts]
-
-
-def label(cell: Cell) -> str:
-    return f"{cell.system}, {cell.method}" + f" x {cell.steps}" * (cell.steps > 1)
 
 
 def labelled(cells: list[Cell]) -> list[tuple[str, Cell]]:

@@ -92,10 +92,22 @@ def slopes(results: Results) -> Answer:
         if ours:
             shown = ", ".join(f"{one.cell.system} {one.value.mean:.2f}" for one in ours)
             decides.append(f"{method} ({ours[0].cell.order}): {shown}")
+    wrong = [
+        f"{label(one.cell)}, dt {one.coarse:g} to {one.fine:g} ({one.value.mean:.2f} ± "
+        f"{one.value.half_width:.2f})"
+        for one in measured
+        if one not in right
+    ]
+    if wrong:
+        decides.append(f"not so: {', '.join(wrong)}")
     missing = [method for method in METHODS if not any(s.cell.method == method for s in measured)]
     if missing and measured:
         decides.append(f"no slope above the floor for {', '.join(missing)}")
     return verdict(len(right), len(measured)), "; ".join(decides)
+
+
+def label(cell: Cell) -> str:
+    return f"{cell.system}, {cell.method}" + f" x {cell.steps}" * (cell.steps > 1)
 
 
 def floors(results: Results) -> Answer:
@@ -219,23 +231,24 @@ def noise(results: Results, found: Sequence[Comparison]) -> Answer:
             counted(
                 "at its best dt, a method of higher order is better than Euler", lower(found), found
             ),
-            f"the best dt by system: {shown or '-'}",
+            f"the best dt of each system, in the order below: {shown or '-'}",
             f"growth of RK4's error from dt 0.1 to 0.025, as a power of 1/dt (1): {grows}",
         ]
     )
 
 
 def equal(found: Sequence[Comparison]) -> Answer:
-    time = [one for one in found if "equal training time" in one.claim]
-    evaluations = [one for one in found if one not in time]
-    worse = [one for one in found if one in higher(found)]
-    return verdict(len(lower(found)), len(found)), "; ".join(
+    against_euler = [one for one in found if "- euler" in one.claim]
+    time = [one for one in against_euler if "equal training time" in one.claim]
+    steps = [one for one in against_euler if one not in time]
+    others = [one for one in found if one not in against_euler]
+    worse = [one.claim for one in higher(found)]
+    return verdict(len(lower(against_euler)), len(against_euler)), "; ".join(
         [
-            counted(
-                "equal evaluations: the highest order is better", lower(evaluations), evaluations
-            ),
+            counted("equal evaluations: better than Euler", lower(steps), steps),
+            counted("than methods of orders between", lower(others), others),
             counted("equal training time: better than Euler", lower(time), time),
-            f"worse in {len(worse)}",
+            f"worse in {', '.join(worse) or 'none'}",
         ]
     )
 

@@ -71,7 +71,7 @@ def opening(results: Results) -> list[str]:
         "Written by `examples/dynamics/report.py` from the records of `examples/dynamics/run.py`; "
         "do not edit. `records.tar.xz` has everything.",
         "",
-        f"{networks:,} networks: {len(results.cells)} cells, up to {results.seeds} seeds each. "
+        f"{networks:,} networks: {len(results.cells)} cells, {results.seeds} seeds each. "
         f"{missing(results)}{where}.",
         "",
         "A network f inside an `RKResidual` maps a snapshot z(t) of a system to the next one, "
