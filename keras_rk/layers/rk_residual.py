@@ -112,8 +112,8 @@ class RKResidual(MethodLayer, keras.layers.Wrapper):
             the rooted trees t with at most p vertices to the loss of a trainable tableau.
         error_estimate: whether to estimate the error with the embedded weights b_hat of the
             tableau: the root mean square of dt * sum_i (b_i - b_hat_i) k_i, as its mean over the
-            steps, is `layer.estimated_error` after each call; `keras_rk.RKMonitor` logs it in
-            `fit`.
+            steps (a repeated time of a call is a step without error), is `layer.estimated_error`
+            after each call; `keras_rk.RKMonitor` logs it in `fit`.
         error_weight: adds that estimate to the loss with this weight.
         return_states: whether to return y before the first step and after each one.
         jit_compile: on PyTorch, whether the loop compiles one iteration (which takes seconds) and

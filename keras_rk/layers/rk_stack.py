@@ -88,8 +88,9 @@ class RKStack(MethodLayer):
             Benning et al. project the steps onto the simplex after each update instead, where
             some become exactly zero. A softmax needs no say in the update, so it holds for every
             optimizer; and a block whose step has become tiny can grow again. Such steps tend to
-            zero without reaching it: `stack.step_sizes` tells which blocks are hardly used.
-            `unstack()` makes layers with these sizes, whose sum is then free (`trainable_dt=True`).
+            zero, and round to it in the end: `stack.step_sizes` tells which blocks are hardly
+            used. `unstack()` makes layers with these sizes, whose sum is then free
+            (`trainable_dt=True`).
         order, require, state, noise, t0, remat, trainable_tableau, order_penalty, error_estimate,
         error_weight, jit_compile: as in `RKResidual`. Of f(t, y) each block begins where the one
             before has ended. The estimated error is one for each block; a trained tableau is the
