@@ -1,4 +1,4 @@
-"""What was to be measured, compared and expected, written down before the seeds were run.
+"""What was measured and expected, written down before results of the report's seeds were seen.
 
 Pilot runs, with seeds that the report does not use, chose the size of the networks, the length of
 training and the constants below.
