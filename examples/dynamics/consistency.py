@@ -41,6 +41,8 @@ def diagnose(cell: Cell, seed: int, weights: list[np.ndarray]) -> Record:
         test_states(cell.system)[:STATES],
         methods=["rk4"],
         substeps=SUBSTEPS,
+        control=0,
+        coarsening=(),
         batch_size=STATES,
         verbose=0,
     )
