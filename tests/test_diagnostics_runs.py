@@ -19,7 +19,7 @@ from tests.diagnosed_networks import (
     normalized_network,
     sequential,
 )
-from tests.keras_helpers import dense, normal
+from tests.keras_helpers import dense, float64, normal
 
 Y = normal(30, 2)
 POINTS = normal(30, 2, seed=7) + 0.5
@@ -195,3 +195,12 @@ def test_untrained_stacks_have_blocks_of_their_own():
 def test_batches_are_large_and_of_one_size(rows, size, batch):
     assert rows_of_a_batch(np.broadcast_to(0.0, (rows, size)), []) == batch
     assert rows_of_a_batch([object()], []) is None
+
+
+def test_a_trace_in_double_precision():
+    """Under JAX's x64, Python's integers are of another type than those that count iterations."""
+    with float64():
+        model = sequential(RKResidual(keras.layers.Rescaling(-1.0), "euler", 0.5, steps=2))
+        runs = runs_of(model)
+        assert runs("euler", 2) == pytest.approx(Y * 0.75**4, rel=1e-6)
+        assert runs("euler", 4) == pytest.approx(Y * 0.875**8, rel=1e-6)

@@ -252,7 +252,7 @@ class CountedSteps(Integration):
 
 def _set(values: Any, i: Any, value: Any) -> Any:
     """`values` with another entry at place i of the first axis."""
-    start = [ops.cast(i, "int32"), *[0] * (len(values.shape) - 1)]
+    start = [ops.cast(i, "int32"), *[np.int32(0)] * (len(values.shape) - 1)]  # JAX: of one type
     return ops.slice_update(values, start, value[None])
 
 
