@@ -35,7 +35,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+if __name__ == "__main__":
+    os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np

@@ -32,7 +32,11 @@ BLOCKS = {
 QUICK = "MobileNetV2"
 ONCE = (pytest.mark.slow, pytest.mark.repeated)  # it is the graph's affair, on every backend alike
 NAMES = [name if name == QUICK else pytest.param(name, marks=ONCE) for name in BLOCKS]
-RUN = [name for name in BLOCKS if name not in ("Xception", "InceptionResNetV2", "DenseNet121")]
+RUN = [
+    QUICK,
+    pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+    *[pytest.param(name, marks=ONCE) for name in ("ResNet50", "ResNet50V2", "ConvNeXtTiny")],
+]
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +84,7 @@ def test_every_sum_is_in_the_report(name, example):
     assert len(report.kept) == sums - converted
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUN]
-)
+@pytest.mark.parametrize("name", RUN)
 def test_euler_gives_the_outputs_bit_for_bit(name, networks):
     model, images = networks(name)
     converted, report = convert_residuals(model, "euler", verbose=0)

@@ -65,12 +65,14 @@ def after_each_block():
     "make, weights, recalibrates",
     [
         (own_steps, "piecewise_constant", False),
-        (own_steps, "interpolated", False),
+        pytest.param(*(own_steps, "interpolated", False), marks=pytest.mark.repeated),
         (with_time, "interpolated", False),
-        (with_statistics, "piecewise_constant", True),
+        pytest.param(*(with_statistics, "piecewise_constant", True), marks=pytest.mark.repeated),
         (with_statistics, "interpolated", True),
-        (with_statistics, "piecewise_constant", False),
-        (with_shared_statistics, "piecewise_constant", True),
+        pytest.param(*(with_statistics, "piecewise_constant", False), marks=pytest.mark.repeated),
+        pytest.param(
+            *(with_shared_statistics, "piecewise_constant", True), marks=pytest.mark.repeated
+        ),
         (after_each_block, "piecewise_constant", True),
     ],
 )

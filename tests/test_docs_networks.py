@@ -12,6 +12,8 @@ if not DOCS.exists():
 
 NETWORK_GUIDES = [path for path in GUIDES if needs_keras(path)]
 
+pytestmark = pytest.mark.repeated  # what they show has tests of its own on each backend
+
 
 @pytest.mark.filterwarnings("ignore")  # exporters and data adapters warn of what is not ours
 @pytest.mark.parametrize("path", NETWORK_GUIDES, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 from keras_rk import TableauError, tableaux, with_method
-from keras_rk.layers import RKResidual, RKStack, method_layer
+from keras_rk.layers import RKResidual, RKStack, field_layer
 from tests.keras_helpers import dense, normal, numpy
 
 IN_TIME, IMAGE, ROWS = normal(2, 5, 4), normal(2, 8, 8, 3), normal(2, 4)
@@ -310,7 +310,7 @@ def test_both_ways_of_the_advice_work():
 def test_a_model_saved_with_y_twice_still_loads(tmp_path, monkeypatch):
     y = keras.Input((5, 4))
     with monkeypatch.context() as patch:
-        patch.setattr(method_layer, "check_held_still", lambda *_: None)
+        patch.setattr(field_layer, "check_held_still", lambda *_: None)
         model = keras.Model(y, RKResidual(attention(layers.MultiHeadAttention), "heun2")(y, y))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
