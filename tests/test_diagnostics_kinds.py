@@ -141,10 +141,11 @@ def test_those_that_run_the_network(name):
     errors = local_error(model, data, verbose=0)
     assert np.all(np.isfinite(errors.errors))
     assert np.all(errors.errors >= 0)
-    order = observed_order(model, data, substeps=(1, 2), reference="heun2", verbose=0)
+    given = {"calibration": data, "verbose": 0}
+    order = observed_order(model, data, substeps=(1, 2), reference="heun2", **given)
     assert np.all(np.isfinite(order.distances))
     assert order.fit is not None or order.note
-    report = ode_consistency(model, data, methods=["heun2"], substeps=(1, 2), verbose=0)
+    report = ode_consistency(model, data, methods=["heun2"], substeps=(1, 2), **given)
     assert np.isfinite(report.distance)
     if name in KINDS and KINDS[name][2] == 0:  # f is constant: all methods are exact
         assert errors.errors == pytest.approx(0, abs=1e-6)
