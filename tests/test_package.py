@@ -132,6 +132,7 @@ def test_what_needs_keras_says_so(name):
 
 @pytest.mark.slow
 @needs_keras
+@pytest.mark.repeated
 @pytest.mark.parametrize("name", ["recalibrate", "with_method"])
 def test_functions_that_are_loaded_late_stay_functions(name):
     code = f"import keras_rk; keras_rk.{name}; print(callable(keras_rk.{name}))"
@@ -151,7 +152,7 @@ def test_layers_are_registered_in_either_import_order(order):
 
 @pytest.mark.slow
 @needs_keras
-@pytest.mark.slow
+@pytest.mark.repeated
 @pytest.mark.parametrize("module", ["loops", "field.vector_field", "steps.integration"])
 def test_a_wing_below_the_layers_can_be_imported_first(module):
     assert run(f"import keras_rk.{module}, keras_rk.layers; print('done')").endswith("done")

@@ -250,6 +250,7 @@ def test_interrupted_it_keeps_what_is_finished_and_says_so(finished, trained):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
     expected = record(finished, "euler")
     (finished / "networks" / "euler.json").unlink()
@@ -260,6 +261,7 @@ def test_going_on_gives_what_an_uninterrupted_run_gives(finished):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_killed_it_goes_on_from_the_finished_networks(tmp_path):
     """`--backend` decides, whatever the environment says."""
     program = [sys.executable, str(ROOT / "examples" / "spirals.py"), "--backend", BACKEND]
