@@ -149,3 +149,9 @@ def test_an_import_upwards_is_found(module, source):
 )
 def test_an_import_downwards_is_no_fault(module, source):
     assert upwards(module, imported(source)) == []
+
+
+def test_modules_of_the_examples_have_names_of_their_own():
+    """One process of pytest imports several examples by name: the first of a name would stand."""
+    names = [path.name for path in (Path(__file__).parents[1] / "examples").glob("*/*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == ["report.py", "run.py"]

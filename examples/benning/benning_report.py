@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparisons import COMPARISONS, DROPPED, ENDPOINTS, all_comparisons, endpoint, interval
+from contrasts import COMPARISONS, DROPPED, ENDPOINTS, all_comparisons, endpoint, interval
 from nets import NETWORKS
 
 Records = dict[str, list[dict[str, Any]]]
@@ -24,7 +24,7 @@ follow the authors' scripts; of the paper's text only abstract and introduction 
 what it compares is put as questions here, and answered from these runs alone.
 
 Written by `python examples/benning/run.py` from `records/`; endpoints and comparisons were fixed in
-`comparisons.py` before a seed was run. Intervals are 95 % (Student's t over seeds). The networks of
+`contrasts.py` before a seed was run. Intervals are 95 % (Student's t over seeds). The networks of
 each study begin with the same weights, so differences are paired.
 """
 

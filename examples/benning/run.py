@@ -7,7 +7,7 @@ Their networks (nets.py) learn their four sets of points (points.py). They minim
 descent with backtracking; here all networks take the same number of steps of Adam on all points.
 The seeds of a network and its four data sets train together in one program (jax.vmap). A network
 that is finished leaves a record; called again, the run goes on with the others, and the report is
-written from the records. What is compared is fixed in comparisons.py.
+written from the records. What is compared is fixed in contrasts.py.
 """
 
 from __future__ import annotations
