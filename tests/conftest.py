@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -23,6 +24,7 @@ ASKS_FOR_BACKEND = re.compile(r"^from \.conftest import", re.MULTILINE)
 DEADLINE = 20  # seconds
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
+gc.set_threshold(100_000, 20, 20)  # traces are many small objects, seldom garbage
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each is enough
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

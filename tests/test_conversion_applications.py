@@ -34,8 +34,10 @@ ONCE = (pytest.mark.slow, pytest.mark.repeated)  # it is the graph's affair, on 
 NAMES = [name if name == QUICK else pytest.param(name, marks=ONCE) for name in BLOCKS]
 RUN = [
     QUICK,
-    pytest.param("EfficientNetB0", marks=pytest.mark.slow),
-    *[pytest.param(name, marks=ONCE) for name in ("ResNet50", "ResNet50V2", "ConvNeXtTiny")],
+    *[
+        pytest.param(name, marks=ONCE)
+        for name in ("EfficientNetB0", "ResNet50", "ResNet50V2", "ConvNeXtTiny")
+    ],
 ]
 
 

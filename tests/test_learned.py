@@ -357,6 +357,7 @@ def test_refused(make, case):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_the_example_learns_a_method():
     example = Path(__file__).parent.parent / "examples" / "learned_method.py"
     done = subprocess.run(

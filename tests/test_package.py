@@ -81,6 +81,7 @@ def test_a_stack_is_trained_without_importing_tensorflow(layer):
 
 
 @needs_keras
+@pytest.mark.repeated
 def test_the_default_dtype_can_be_set_after_the_import():
     code = "import keras, keras_rk.layers; keras.config.set_floatx('float64')\n"
     assert run(f"{code}print(keras.layers.Dense(1).compute_dtype)") == "float64"
@@ -140,6 +141,7 @@ def test_functions_that_are_loaded_late_stay_functions(name):
 
 
 @needs_keras
+@pytest.mark.repeated
 @pytest.mark.parametrize(
     "order", ["keras_rk, keras", pytest.param("keras, keras_rk", marks=pytest.mark.slow)]
 )

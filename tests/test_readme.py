@@ -22,6 +22,7 @@ PRINTED = "".join(re.findall(r"```text\n(.*?)```", CHECKED, re.DOTALL))
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 @pytest.mark.skipif(not has_backend(), reason="Keras or its backend is missing")
 def test_the_python_blocks_run_one_after_the_other():
     done = subprocess.run(

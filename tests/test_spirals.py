@@ -162,6 +162,7 @@ def one_layer_after_another(network, weights):
     return model
 
 
+@pytest.mark.repeated
 @pytest.mark.parametrize("network", [*slow("standard"), "residual"])
 def test_standard_and_residual_networks_are_plain_keras_layers(network):
     model = built(network)
