@@ -369,3 +369,22 @@ def test_the_mask_of_y_has_no_axis_of_times():
 def test_times_in_a_column():
     layer, ends = RKAdaptive(Plain(ops.negative), rtol=1e-5), np.float32([[1], [2], [0.5]])
     np.testing.assert_allclose(numpy(layer(Y, t1=ends)), Y * np.exp(-ends), rtol=1e-4)
+
+
+def test_times_as_inputs_though_f_cannot_be_asked_for_shapes_alone():
+    """Keras 3.15.1 on PyTorch asks with tensors of ones where f fails on the meta device.
+
+    Its `ops.split` at given places does; it is `fit` that asks, for metrics that are not built.
+    """
+
+    class First(keras.layers.Layer):
+        def call(self, y):
+            first, rest = ops.split(y, [1], axis=-1)
+            return ops.concatenate([rest, -first], axis=-1)
+
+    y, times = keras.Input((2,)), keras.Input((3,))
+    model = keras.Model([y, times], RKAdaptive(First(), max_steps=20)(y, times=times))
+    model.compile("sgd", "mse")
+    x = [np.ones((4, 2)), np.tile([0.0, 0.1, 0.3], (4, 1))]
+    target = np.array([np.cos(x[1][0]) + np.sin(x[1][0]), np.cos(x[1][0]) - np.sin(x[1][0])]).T
+    assert model.fit(x, np.tile(target, (4, 1, 1)), verbose=0).history["loss"][0] < 1e-6

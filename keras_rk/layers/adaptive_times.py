@@ -11,7 +11,9 @@ from keras import ops
 from keras_rk.layers.times import agree, check_order, check_shape, concrete, over_time
 
 
-def interval_of(t0: Any, t1: Any, y: Any, layer: keras.layers.Layer) -> Any:
+def interval_of(
+    t0: Any, t1: Any, y: Any, layer: keras.layers.Layer, *, may_rest: bool = False
+) -> Any:
     """Two times, of shape (2,), or (2, batch, 1, ...) if one of them has one for each sample."""
     ends = [_by_sample(ops.cast(ops.convert_to_tensor(t), y.dtype), y) for t in (t0, t1)]
     for name, t in zip(("t0", "t1"), ends, strict=True):
@@ -27,11 +29,13 @@ def interval_of(t0: Any, t1: Any, y: Any, layer: keras.layers.Layer) -> Any:
         shape = (-1, *(1 for _ in y.shape[1:]))
         ends = [ops.reshape(t + zero, shape) for t in ends]
     when = ops.stack(ends)
-    _check_values(when, layer)
+    _check_values(when, layer, may_rest=may_rest)
     return when
 
 
-def times_of(times: Any, ends: tuple, y: Any, layer: keras.layers.Layer) -> Any:
+def times_of(
+    times: Any, ends: tuple, y: Any, layer: keras.layers.Layer, *, may_rest: bool = False
+) -> Any:
     """Times of shape (times,), or (times, batch, 1, ...) if they are given for each sample."""
     if any(t is not None for t in ends):
         raise ValueError(
@@ -41,7 +45,7 @@ def times_of(times: Any, ends: tuple, y: Any, layer: keras.layers.Layer) -> Any:
     times = ops.cast(ops.convert_to_tensor(times), y.dtype)
     check_shape(times, y, layer)
     when = over_time(times, len(y.shape))
-    _check_values(when, layer)
+    _check_values(when, layer, may_rest=may_rest)
     return when
 
 
@@ -51,8 +55,8 @@ def _by_sample(t: Any, y: Any) -> Any:
     return ops.reshape(t, (-1,)) if is_column else t
 
 
-def _check_values(when: Any, layer: keras.layers.Layer) -> None:
+def _check_values(when: Any, layer: keras.layers.Layer, *, may_rest: bool) -> None:
     """Refuses times without an order, if they are known."""
     values = concrete(when)
     if values is not None:
-        check_order(np.reshape(values, (len(values), -1)).T, layer)
+        check_order(np.reshape(values, (len(values), -1)).T, layer, may_rest=may_rest)

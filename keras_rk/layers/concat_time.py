@@ -58,7 +58,9 @@ class ConcatTime(keras.layers.Wrapper):
         super().build(self._with_time(input_shape))
 
     def call(self, inputs: Any, t: Any, training: bool | None = None, mask: Any = None) -> Any:
-        channel, _ = ops.split(inputs, [1], axis=self.axis)
+        first: list[slice] = [slice(None)] * len(inputs.shape)
+        first[self.axis] = slice(0, 1)
+        channel = inputs[tuple(first)]
         time = ops.zeros_like(channel) + ops.cast(t, inputs.dtype)
         y = ops.concatenate([inputs, time], axis=self.axis)
         options = {"training": training, "mask": mask if takes_mask(self.layer) else None}

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rk.field.effects import Effects
@@ -183,6 +184,7 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         self.loop = Loop(self._jit_compile)
         self._counts: keras.Variable | None = None
         self._gives_times = False  # while called with `times`
+        self._may_rest = False
         self._prepare()
 
     def _prepare(self) -> None:
@@ -233,6 +235,9 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
                     value = array_of_numbers(name, value).astype(self._state_dtype)
                 kwargs[name] = value
         self._gives_times = times is not None
+        # Keras on PyTorch may look for shapes with tensors of ones: times that are all equal.
+        given = [kwargs[name] for name in ("times", "t0", "t1") if name in kwargs]
+        self._may_rest = not all(isinstance(value, np.ndarray) for value in given)
         try:
             return super().__call__(inputs, *args, **kwargs)
         finally:
@@ -270,9 +275,15 @@ class RKAdaptive(FieldLayer, keras.layers.Wrapper):
         y = cast(ops.convert_to_tensor(inputs), self._state_dtype)
         if times is None:
             start, end = self._interval
-            when = interval_of(start if t0 is None else t0, end if t1 is None else t1, y, self)
+            when = interval_of(
+                start if t0 is None else t0,
+                end if t1 is None else t1,
+                y,
+                self,
+                may_rest=self._may_rest,
+            )
         else:
-            when = times_of(times, (t0, t1), y, self)
+            when = times_of(times, (t0, t1), y, self, may_rest=self._may_rest)
         if y.shape[0] == 0:  # no sample: no step has a size
             if self._counts is not None:
                 self._counts.assign(ops.zeros((4,), "float32"))
