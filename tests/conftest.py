@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in EXACT:
             item.add_marker(pytest.mark.exact)
-        elif not named_methods(item).isdisjoint(repeated):
+        if not named_methods(item).isdisjoint(repeated):
             item.add_marker(pytest.mark.repeated)
         if is_compiled(item) or not named_methods(item).isdisjoint(ABOVE_TEN):
             item.add_marker(pytest.mark.slow)
