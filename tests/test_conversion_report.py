@@ -8,6 +8,7 @@ import pytest
 import keras_rk
 from keras_rk import convert_residuals
 
+from .html_helpers import parsed
 from .keras_helpers import dense
 
 pytestmark = pytest.mark.repeated  # a graph is the same on every backend
@@ -45,6 +46,8 @@ def test_it_prints_every_sum(report):
     assert lines[2].split() == "block rk4 1/2 2 8 12".split()
     assert lines[3].split() == "i/sum rk4 1/2 2 8 9".split()
     assert lines[4] == "  21 parameters in blocks; 2 evaluations of F before, 16 now"
+    rows = parsed(report._repr_html_()).rows
+    assert [row[0] for row in rows] == ["block", "block", "i/sum"]
     assert lines[5:6] == ["kept:"]
     assert lines[6].split()[:3] == "projected neither term".split()
 
@@ -87,10 +90,13 @@ def test_it_draws_into_axes(report):
 @pytest.mark.parametrize("verbose, shown", [(0, False), (1, True), ("auto", False)])
 def test_progress_is_shown_where_it_is_asked_for(verbose, shown, capsys):
     convert_residuals(network(), "euler", verbose=verbose)
-    assert ("block" in capsys.readouterr().out) == shown
+    assert ("2/2 blocks" in capsys.readouterr().err) == shown
 
 
-def test_progress_is_shown_where_it_takes_long(capsys, monkeypatch):
-    monkeypatch.setattr(keras_rk.models.progress, "PATIENCE", 0.0)
+def test_progress_is_shown_where_it_takes_long_and_somebody_watches(capsys, monkeypatch):
+    monkeypatch.setattr("keras_rk.progress._AFTER", 0.0)
     convert_residuals(network(), "euler")
-    assert "2/2" in capsys.readouterr().out
+    assert not capsys.readouterr().err
+    monkeypatch.setattr("keras_rk.progress.watched", lambda: "terminal")
+    convert_residuals(network(), "euler")
+    assert "converting: 0/2 blocks" in capsys.readouterr().err

@@ -15,14 +15,23 @@ from keras_rk.diagnostics.arguments import increasing_substeps, method, method_n
 from keras_rk.diagnostics.asymptotics import ABOVE_FLOOR, counts_as_distance, fitted_order
 from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.distances import relative_distance
-from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
+from keras_rk.diagnostics.plots import (
+    legend_above,
+    log_axis,
+    note_undrawn,
+    positive,
+    powers_of_two,
+    titled,
+)
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.tables import shown, table
+from keras_rk.progress import Progress
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
 ROUNDING_AT_MOST = 1e-4  # a limit that is known less well is not known for other reasons
 RATE = 1.5  # what twice the substeps divide an error by, at the least
+LIMIT_RUNS = 4, 2  # times the largest number of substeps, at first
 LIMIT = 4, 16  # times the largest number of substeps: where the limit is, and may be at most
 
 
@@ -67,6 +76,8 @@ class OrderReport(Report):
     statistics: str | None = None
     recalibration_shift: float | None = None
 
+    _label_width = 7
+
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
         rows = zip(self.substeps, self.distances, [None, *self.orders], strict=True)
@@ -100,9 +111,10 @@ class OrderReport(Report):
         if math.isfinite(self.floor):
             axes.axhline(self.floor, color="gray", linestyle="--", label="limit known to")
             axes.axhspan(0, ABOVE_FLOOR * self.floor, color="gray", alpha=0.15, linewidth=0)
-        axes.set_yscale("log")
+        note_undrawn(axes, self.substeps, self.distances)
         seen = [*ys, *([self.floor] if math.isfinite(self.floor) else [])]
-        if seen:
+        log_axis(axes, seen)
+        if seen and max(seen) >= 10 * min(seen):
             axes.set_ylim(min(seen) / 2, max(seen) * 2)
         axes.set_ylabel("relative distance from the limit")
         powers_of_two(axes, self.substeps)
@@ -172,7 +184,8 @@ def observed_order(
         recalibrate, calibration: which moving statistics are estimated anew, and from which
             training points, as in `ode_consistency`.
         batch_size: for arrays, as in `model.predict`.
-        verbose: 0 for no progress; otherwise a bar.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         An `OrderReport`, with the order between each two numbers of substeps, and the fit, or why
@@ -184,41 +197,43 @@ def observed_order(
     """
     counts, limit_method = increasing_substeps(substeps), method(reference)
     chosen = None if tableau is None else method(tableau)
-    runs = Runs(
-        model,
-        data,
-        weights=weights,
-        recalibrate=recalibrate,
-        calibration=calibration,
-        batch_size=batch_size,
-        count=len(counts) + 2,
-        verbose=verbose,
-    )
-    names = method_names(runs.layers)
-    if chosen is None and "," not in names:
-        chosen = method(runs.layers[0].tableau)
-    # the largest number first, so that one trace does for all
-    outputs = [runs(tableau, count) for count in reversed(counts)][::-1]
-    limit = Limit(partial(runs, limit_method.tableau), counts[-1])
-    limit.improve(outputs)
-    distances = tuple(relative_distance(x, limit.outputs) for x in outputs)
-    fit, note = fitted_order(counts, distances, limit.floor)
-    return OrderReport(
-        method=names if chosen is None else chosen.name,
-        order=None if chosen is None else chosen.order,
-        substeps=counts,
-        distances=distances,
-        orders=_orders(counts, distances, limit.floor),
-        floor=limit.floor,
-        fit=fit,
-        note=note,
-        reference=f"{limit_method.name}, {limit.substeps} substeps",
-        weights=runs.weights,
-        statistics=runs.calibration.statistics,
-        recalibration_shift=(
-            relative_distance(runs(), runs.trained) if runs.recalibrates else None
-        ),
-    )
+    with Progress("observed_order", verbose=verbose) as progress:
+        runs = Runs(
+            model,
+            data,
+            weights=weights,
+            recalibrate=recalibrate,
+            calibration=calibration,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        names = method_names(runs.layers)
+        if chosen is None and "," not in names:
+            chosen = method(runs.layers[0].tableau)
+        of_limit = runs.cost(limit_method.tableau, sum(LIMIT_RUNS) * counts[-1])
+        progress.ahead(runs.cost(tableau, sum(counts)) + of_limit)
+        # the largest number first, so that one trace does for all
+        outputs = [runs(tableau, count) for count in reversed(counts)][::-1]
+        limit = Limit(partial(runs, limit_method.tableau), counts[-1])
+        limit.improve(outputs)
+        distances = tuple(relative_distance(x, limit.outputs) for x in outputs)
+        fit, note = fitted_order(counts, distances, limit.floor)
+        return OrderReport(
+            method=names if chosen is None else chosen.name,
+            order=None if chosen is None else chosen.order,
+            substeps=counts,
+            distances=distances,
+            orders=_orders(counts, distances, limit.floor),
+            floor=limit.floor,
+            fit=fit,
+            note=note,
+            reference=f"{limit_method.name}, {limit.substeps} substeps",
+            weights=runs.weights,
+            statistics=runs.calibration.statistics,
+            recalibration_shift=(
+                relative_distance(runs(), runs.trained) if runs.recalibrates else None
+            ),
+        )
 
 
 class Limit:
