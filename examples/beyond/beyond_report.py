@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plan import MARGIN, QUESTIONS
 from series_data import DRAWN_ANEW
-from verdicts import Result, accuracy, answered, mean_interval
+from series_plan import MARGIN, QUESTIONS
+from series_verdicts import Result, accuracy, answered, mean_interval
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from spirals_results import replacing
@@ -24,8 +24,8 @@ INTRODUCTION = """# Beyond spirals
 
 Standard, residual and Runge-Kutta networks on {count} data sets that installable packages ship or
 make, with {seeds} seeds each. Written by `python examples/beyond/run.py` from `records.json`;
-endpoint, comparisons, margin and number of seeds were fixed in `plan.py` before a seed was run, and
-learning rate, steps and network chosen on one seed outside them.
+endpoint, comparisons, margin and number of seeds were fixed in `series_plan.py` before a seed was
+run, and learning rate, steps and network chosen on one seed outside them.
 
 Each network lifts patches of a series to 8 channels, passes blocks, averages over positions and
 ends in a unit for each class. F is a convolution over three positions and tanh. A name is the

@@ -4,8 +4,8 @@
     python examples/beyond/run.py --quick    the shape of it, in a minute or two
 
 Seven data sets that installable packages ship or make without a network (series_data.py), seven
-networks (series_nets.py), 20 seeds; endpoint and comparisons are fixed in plan.py. It needs what
-`pip install 'keras-rk[beyond]'` installs.
+networks (series_nets.py), 20 seeds; endpoint and comparisons are fixed in series_plan.py. It needs
+what `pip install 'keras-rk[beyond]'` installs.
 
 The seeds of a network train together on JAX. A finished network leaves a record in the output
 folder, at once or not at all; called again, the run goes on with the others. When all are finished
@@ -33,9 +33,9 @@ if __name__ == "__main__":
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from beyond_report import gather, write_report
-from plan import PILOT_SEED, SEEDS, TASKS, settings_of
 from series_data import splits
 from series_nets import NETWORKS
+from series_plan import PILOT_SEED, SEEDS, TASKS, settings_of
 from spirals_results import replacing
 
 HERE = Path(__file__).resolve().parent
@@ -103,10 +103,8 @@ def trained(
     for (dataset, network), settings in cells.items():
         if dataset not in datasets:
             datasets = {dataset: splits(dataset, settings["seeds"], folder / "series")}
-        record = {
-            "settings": settings,
-            **train(NETWORKS[network], datasets[dataset], settings),
-        }
+        record, _ = train(NETWORKS[network], datasets[dataset], settings)
+        record = {"settings": settings, **record}
         with replacing(folder / "records" / dataset / f"{network}.json") as temporary:
             temporary.write_text(json.dumps(record) + "\n")
         jax.clear_caches()

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from plan import KEPT
 from series_data import Split
 from series_nets import Network, build, initial
+from series_plan import KEPT
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
@@ -67,8 +67,10 @@ class Training:
         return jnp.mean(jnp.argmax(self._logits(weights, x), axis=-1) == y)
 
 
-def train(network: Network, data: Split, settings: dict[str, Any]) -> dict[str, Any]:
-    """Trains a network with all seeds, and says what came of it."""
+def train(
+    network: Network, data: Split, settings: dict[str, Any]
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Trains a network with all seeds; a record of all, and the weights, seeds along an axis."""
     start = time.perf_counter()
     seeds, steps = settings["seeds"], settings["steps"]
     training = Training(network, data, settings["rate"], steps)
@@ -84,7 +86,7 @@ def train(network: Network, data: Split, settings: dict[str, Any]) -> dict[str, 
             np.asarray(training.evaluate(weights, training.data.x_test, training.data.y_test))
         )
     train_accuracy = training.evaluate(weights, training.data.x, training.data.y)
-    return {
+    record = {
         "network": network.name,
         "parameters": training.model.count_params(),
         "evaluations": network.evaluations,
@@ -96,6 +98,7 @@ def train(network: Network, data: Split, settings: dict[str, Any]) -> dict[str, 
         "test_curve": rounded(np.mean(accuracies, axis=1), 4),
         "seconds": round(time.perf_counter() - start, 1),
     }
+    return record, [np.asarray(value) for value in weights]
 
 
 def rounded(values: Any, places: int) -> list[float]:

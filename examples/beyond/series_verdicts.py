@@ -1,7 +1,7 @@
 """Paired differences between networks: tests, equivalence, effect sizes and power.
 
-plan.py says what is tested and why. With n seeds, differences of mean m and deviation s, and r the
-number of test series for each training series (0 where seeds share no series):
+series_plan.py says what is tested and why. With n seeds, differences of mean m and deviation s, and
+r the number of test series for each training series (0 where seeds share no series):
 
     standard error     s sqrt(1/n + r)                            Nadeau and Bengio (2003)
     t test             m / standard error, n - 1 degrees of freedom
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plan import MARGIN, QUESTIONS
 from scipy import optimize, stats
+from series_plan import MARGIN, QUESTIONS
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "paper"))
 from significance import LEVEL, Comparison, Interval, holm
