@@ -22,7 +22,7 @@ from scipy import optimize, stats
 from series_plan import MARGIN, QUESTIONS
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "paper"))
-from significance import LEVEL, Comparison, Interval, holm
+from significance import LEVEL, Comparison, holm, interval
 
 EXACT = 1e-9  # a deviation below this is none
 
@@ -140,10 +140,9 @@ def equivalence_power(error: float, freedom: int) -> float:
 
 def corrected(results: Sequence[Result]) -> list[Result]:
     """Both kinds of p by Holm's method, over these results."""
-    unknown = Interval(np.nan, np.nan, 0)
     kinds = []
     for kind in ("p", "equivalence"):
-        found = holm([Comparison(0, "", unknown, getattr(one, kind)) for one in results])
+        found = holm([Comparison(0, "", interval([]), getattr(one, kind)) for one in results])
         kinds.append([one.corrected for one in found])
     return [
         replace(one, p=p, equivalence=equivalence)
