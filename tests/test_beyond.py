@@ -182,6 +182,13 @@ def test_overlapping_splits_have_the_variance_of_nadeau_and_bengio():
     assert cautious.effect[1] < plain.effect[1] < plain.effect[0]
 
 
+@pytest.mark.parametrize("mean", [0.3, 8.0])
+def test_effect_sizes_of_opposite_differences_are_opposite(mean):
+    up, down = (series_verdicts.effect_size(sign * mean, 1.0, 20, 20.0) for sign in (1, -1))
+    assert up[1] < up[0] < up[2]
+    assert down == (-up[0], -up[2], -up[1])
+
+
 def test_power_is_what_simulation_says():
     rng = np.random.default_rng(0)
     found = series_verdicts.compared("", ("a", "b"), DIFFERENCE, 0.0)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from series_data import DRAWN_ANEW
-from series_plan import MARGIN, QUESTIONS
+from series_plan import MARGIN, QUESTIONS, Question
 from series_verdicts import Result, accuracy, answered, mean_interval
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -126,8 +126,36 @@ def answers(results: list[list[Result]], conditional: list[list[Result]]) -> str
         "series, over the draw of splits, initial weights and batches, not for further series of "
         "their kind.\n\n"
         + table([*heading, "verdicts for these very series"], rows)
+        + "\n"
+        + "".join(map(in_words, QUESTIONS, results, conditional))
         + "\n![Differences with their intervals](images/differences.png)\n"
     )
+
+
+def in_words(question: Question, found: list[Result], same_series: list[Result]) -> str:
+    """An answer as a sentence, with what was too uncertain to decide."""
+    undecided = [one for one in found if one.verdict == "not decided"]
+    text = f"* {question.text} Shown: {listed(found)}."
+    if undecided:
+        least = [one.detectable for one in undecided if not np.isnan(one.detectable)] or [np.nan]
+        text += (
+            f" Not decided: {len(undecided)} of {len(found)} comparisons, in which a single test "
+            f"finds true differences of {min(least):.3f} to {max(least):.3f} with probability 0.8."
+        )
+    return f"{text} For these very series alone: {listed(same_series)}.\n"
+
+
+def listed(results: list[Result]) -> str:
+    """What was decided, by verdict."""
+    parts: dict[str, list[str]] = {}
+    for one in results:
+        if one.verdict != "not decided":
+            said = f"{one.first} and {one.second} {one.verdict}"
+            if "better" in one.verdict:
+                worse = one.second if one.mean > 0 else one.first
+                said = one.verdict.replace("better", f"better than {worse}", 1)
+            parts.setdefault(said, []).append(one.dataset)
+    return "; ".join(f"{said} on {', '.join(names)}" for said, names in parts.items()) or "nothing"
 
 
 def counted(results: list[Result]) -> str:
@@ -242,7 +270,8 @@ def draw(records: Records, path: Path) -> None:
             axes.errorbar(
                 means, places, xerr=sides, fmt="os"[number], capsize=3, label=f"{first} - {second}"
             )
-        axes.set_title(question.text, fontsize=10)
+        axes.set_title(question.text, fontsize=9)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel("difference in test accuracy")
         axes.grid(axis="x", alpha=0.3)
         handles, labels = axes.get_legend_handles_labels()

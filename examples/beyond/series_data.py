@@ -63,15 +63,17 @@ class Split(NamedTuple):
         return self.y.shape[1], self.y_test.shape[1]
 
 
-def missing(dataset: str, package: str) -> SystemExit:
-    return SystemExit(f"{dataset} comes with {package}, which is not installed: {INSTALL}")
+def missing(dataset: str, package: str, error: ImportError) -> SystemExit:
+    return SystemExit(
+        f"{dataset} comes with {package}, which cannot be imported ({error}): {INSTALL}"
+    )
 
 
 def mnist1d(seed: int) -> Series:
     try:
         from mnist1d.data import get_dataset_args, make_dataset
     except ImportError as error:
-        raise missing("mnist1d", "the package mnist1d") from error
+        raise missing("mnist1d", "the package mnist1d", error) from error
     arguments = get_dataset_args()
     arguments.seed += seed
     made = make_dataset(arguments)
@@ -83,7 +85,7 @@ def digits(_seed: int) -> Series:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise missing("digits", "scikit-learn") from error
+        raise missing("digits", "scikit-learn", error) from error
     images, labels = load_digits(return_X_y=True)
     return Series(images.reshape(-1, 8, 8), labels, 0)
 
@@ -95,7 +97,7 @@ def shipped_with_aeon(name: str) -> Callable[[int], Series]:
         try:
             from aeon import datasets
         except ImportError as error:
-            raise missing(name, "aeon") from error
+            raise missing(name, "aeon", error) from error
         folder = Path(datasets.__file__).parent / "data" / name
         files = [folder / f"{name}_{part}.ts" for part in ("TRAIN", "TEST")]
         if not all(file.exists() for file in files):

@@ -107,6 +107,9 @@ def effect_size(
     Args:
         size: how many independent seeds would have the same standard error.
     """
+    if mean < 0:  # SciPy's noncentral t fails at large negative t
+        effect, low, high = effect_size(-mean, deviation, count, size)
+        return -effect, -high, -low
     freedom, t = count - 1, mean / deviation * np.sqrt(size)
     correction = 1 - 3 / (4 * count - 5)
 
