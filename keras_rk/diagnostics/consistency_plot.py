@@ -6,7 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from keras_rk.diagnostics.plots import legend_above, positive, titled
+from keras_rk.diagnostics.plots import (
+    legend_above,
+    log_axis,
+    mark,
+    note_undrawn,
+    positive,
+    titled,
+)
 
 LEAST = 0.2  # how much of an axis of accuracies is shown at least, so that a sample is no cliff
 ROOM = 0.05  # beyond the points, as a share of what is shown
@@ -27,9 +34,9 @@ class ConsistencyPlot:
     def distances(self, axes: Any) -> None:
         """Distances from the limit over the number of substeps."""
         report = self._report
-        for name, runs in self._by_method().items():
+        for place, (name, runs) in enumerate(self._by_method().items()):
             points = positive([run.substeps for run in runs], [run.to_limit for run in runs])
-            axes.plot(*points, marker="o", markersize=4, label=name)
+            axes.plot(*points, label=name, **mark(place))
         if 0 < report.distance < math.inf:
             axes.axhline(report.distance, label="as trained", **BLACK)
         control = [x.distance for x in report.control if 0 < x.distance < math.inf]
@@ -39,16 +46,19 @@ class ConsistencyPlot:
         )
         if coarser[0]:
             axes.scatter(*coarser, marker="s", color="black", s=16, label="larger steps")
-        axes.set_yscale("log")
+        every = [*report.runs, *report.coarser]
+        found = [run.to_limit for run in every]
+        note_undrawn(axes, [run.substeps for run in every], found)
+        log_axis(axes, [*found, report.distance, *control])
         axes.set_ylabel("relative distance from the limit")
-        self._finish(axes, report.verdict)
+        self._finish(axes, f"ODE consistency: {report.verdict}")
 
     def scores(self, axes: Any) -> None:
         """Accuracies over the number of substeps."""
         report = self._report
-        for name, runs in self._by_method().items():
+        for place, (name, runs) in enumerate(self._by_method().items()):
             scores = [math.nan if run.score is None else run.score for run in runs]
-            axes.plot([run.substeps for run in runs], scores, marker="o", markersize=4, label=name)
+            axes.plot([run.substeps for run in runs], scores, label=name, **mark(place))
         axes.axhline(report.accuracy, label="as trained", **BLACK)
         coarser = [(run.substeps, run.score) for run in report.coarser]
         if coarser:
@@ -58,9 +68,11 @@ class ConsistencyPlot:
         limits = limits_of_scores(shown, is_share=report.metric == "accuracy")
         if limits is not None:
             axes.set_ylim(*limits)
+        every = [*report.runs, *report.coarser]
+        scores = [run.score for run in every]
+        note_undrawn(axes, [run.substeps for run in every], scores, is_log=False)
         axes.set_ylabel(report.metric)
-        lost = report.accuracy_lost
-        self._finish(axes, "" if lost is None else f"{lost:.3g} lost at the limit")
+        self._finish(axes, _change(report.metric, report.accuracy_lost))
 
     def depth(self, axes: Any) -> None:
         """The distance of the states after each step or block."""
@@ -69,13 +81,14 @@ class ConsistencyPlot:
         xs, ys = positive(places, report.state_distances)
         axes.plot(xs, ys, marker="o", markersize=4, label="states, as trained")
         axes.axhline(report.tolerance, label="tolerance", **BLACK)
-        axes.set_yscale("log")
+        note_undrawn(axes, places, report.state_distances)
+        log_axis(axes, [*ys, report.tolerance])
         axes.set_xlim(0.5, max(len(report.state_distances), 1) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_xlabel("steps or blocks")
         axes.set_ylabel("relative distance from the limit")
         legend_above(axes)
-        titled(axes, report.verdict)
+        titled(axes, f"States along depth: {report.verdict}")
 
     def _across(self, axes: Any, values: Sequence[float], name: str) -> None:
         """Lines across the panel, as one collection."""
@@ -100,6 +113,15 @@ class ConsistencyPlot:
             name: [run for run in runs if run.method == name]
             for name in dict.fromkeys(run.method for run in runs)
         }
+
+
+def _change(metric: str, lost: float | None) -> str:
+    """What became of the score on the way to the limit."""
+    if lost is None or not math.isfinite(lost):
+        return f"{metric}: not known at the limit"
+    if lost == 0:
+        return f"{metric}: the same at the limit"
+    return f"{metric}: {abs(lost):.3g} {'lost' if lost > 0 else 'gained'} at the limit"
 
 
 def limits_of_scores(scores: Sequence[float | None], is_share: bool) -> tuple[float, float] | None:

@@ -15,7 +15,14 @@ from keras_rk.diagnostics.arguments import increasing_substeps, method, method_n
 from keras_rk.diagnostics.asymptotics import ABOVE_FLOOR, counts_as_distance, fitted_order
 from keras_rk.diagnostics.calibration import statistics_line
 from keras_rk.diagnostics.distances import relative_distance
-from keras_rk.diagnostics.plots import legend_above, positive, powers_of_two, titled
+from keras_rk.diagnostics.plots import (
+    legend_above,
+    log_axis,
+    note_undrawn,
+    positive,
+    powers_of_two,
+    titled,
+)
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.tables import shown, table
@@ -100,9 +107,10 @@ class OrderReport(Report):
         if math.isfinite(self.floor):
             axes.axhline(self.floor, color="gray", linestyle="--", label="limit known to")
             axes.axhspan(0, ABOVE_FLOOR * self.floor, color="gray", alpha=0.15, linewidth=0)
-        axes.set_yscale("log")
+        note_undrawn(axes, self.substeps, self.distances)
         seen = [*ys, *([self.floor] if math.isfinite(self.floor) else [])]
-        if seen:
+        log_axis(axes, seen)
+        if seen and max(seen) >= 10 * min(seen):
             axes.set_ylim(min(seen) / 2, max(seen) * 2)
         axes.set_ylabel("relative distance from the limit")
         powers_of_two(axes, self.substeps)

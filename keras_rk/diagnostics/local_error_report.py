@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_rk.diagnostics.plots import block_axis, legend_above, titled
+from keras_rk.diagnostics.plots import block_axis, legend_above, log_axis, note_undrawn, titled
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, shown, table
 
@@ -111,26 +111,27 @@ class LocalErrorReport(Report):
         return notes
 
     def _draw(self, axes: Any) -> None:
+        errors = np.where(self.errors > 0, self.errors, np.nan)
         groups: dict[str, list[int]] = {}
         for place, block in enumerate(self.blocks):
             groups.setdefault(block.layer, []).append(place)
         for name, places in groups.items():
-            axes.plot(places, self.errors[places], marker="o", label=f"{name}, own steps")
+            axes.plot(places, errors[places], marker="o", label=f"{name}, own steps")
         if self.pair_errors is not None:
             look: dict[str, Any] = {"marker": "x", "linestyle": "", "color": "gray"}
-            axes.plot(
-                range(len(self.blocks)), self.pair_errors, label=f"{self.pair}, its own", **look
-            )
-        rough = [n for n, block in enumerate(self.blocks) if not block.is_resolved]
+            drawn = np.where(self.pair_errors > 0, self.pair_errors, np.nan)
+            axes.plot(range(len(drawn)), drawn, label=f"{self.pair}, its own", **look)
+        rough = [
+            n
+            for n, block in enumerate(self.blocks)
+            if not block.is_resolved and np.isfinite(block.error)
+        ]
         if rough:
             look = {"marker": "o", "fillstyle": "none", "markersize": 11, "linestyle": ""}
-            axes.plot(rough, self.errors[rough], color="black", label="not resolved", **look)
+            axes.plot(rough, errors[rough], color="black", label="not resolved", **look)
         drawn = np.concatenate([self.errors, [] if self.pair_errors is None else self.pair_errors])
-        if np.all(drawn > 0) and np.all(np.isfinite(drawn)):
-            axes.set_yscale("log")
-            if drawn.max() < 10 * drawn.min():  # a scale with a tick, which a short one has not
-                middle = np.sqrt(drawn.max() * drawn.min())
-                axes.set_ylim(middle / 10, middle * 10)
+        log_axis(axes, list(drawn))
+        note_undrawn(axes, range(len(self.blocks)), list(self.errors))
         block_axis(axes, [label(block) for block in self.blocks])
         axes.set_ylabel("local error of a step")
         legend_above(axes)
@@ -138,6 +139,14 @@ class LocalErrorReport(Report):
 
     @property
     def _title(self) -> str:
-        worst = self.blocks[int(np.argmax(self.errors))]
+        finite = [block for block in self.blocks if np.isfinite(block.error)]
+        notes = []
+        if len(finite) < len(self.blocks):
+            notes.append(f"{len(self.blocks) - len(finite)} not finite")
+        if unresolved := sum(not block.is_resolved for block in finite):
+            notes.append(f"{unresolved} not resolved")
+        if not finite:
+            return "Local errors: none is finite"
+        worst = max(finite, key=lambda block: block.error)
         text = f"Local errors: at most {shown(worst.error)}, in {label(worst)}"
-        return f"{text} ({self.unresolved} not resolved)" if self.unresolved else text
+        return f"{text} ({', '.join(notes)})" if notes else text

@@ -10,6 +10,8 @@ from typing import Any
 from keras_rk.analysis.plots.canvas import BROKEN, MAIN, figure_class, given_axes
 
 INSIDE, OUTSIDE = MAIN, BROKEN
+WIDTH = 50  # characters of a title in a line
+MARKS = (("o", 7), ("s", 5), ("^", 3), ("D", 2))  # smaller and smaller: lines that coincide show
 
 
 def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
@@ -36,6 +38,45 @@ def draw(target: Any, painters: Sequence[Callable[[Any], None]]) -> Any:
     return figure
 
 
+def mark(place: int) -> dict[str, Any]:
+    """Marks that differ from line to line in form and size."""
+    marker, size = MARKS[place % len(MARKS)]
+    return {"marker": marker, "markersize": size}
+
+
+def log_axis(axes: Any, values: Sequence[float | None]) -> None:
+    """A logarithmic axis for these values, with a tick, which a short one does not have."""
+    seen = [y for y in values if y and y > 0 and math.isfinite(y)]
+    if not seen:
+        axes.set_yticks([])  # of what cannot be drawn, `note_undrawn` tells
+        return
+    axes.set_yscale("log")
+    if max(seen) < 10 * min(seen):
+        middle = math.sqrt(max(seen)) * math.sqrt(min(seen))  # which may be near overflow
+        axes.set_ylim(middle / 10, middle * 10)
+
+
+def note_undrawn(
+    axes: Any, xs: Sequence[Any], ys: Sequence[float | None], *, is_log: bool = True
+) -> None:
+    """Marks at the lower edge for values that the axis has no place for.
+
+    Args:
+        is_log: whether the axis is logarithmic, without a place for 0.
+    """
+    points = [(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
+    lost = [x for x, y in points if not math.isfinite(y)]
+    zeros = [x for x, y in points if y == 0] if is_log else []
+    look = {"linestyle": "", "clip_on": False, "zorder": 4, "transform": axes.get_xaxis_transform()}
+    for places, marker, colour, name in (
+        (lost, "x", OUTSIDE, "not finite"),
+        (zeros, "v", "gray", "exactly 0"),
+    ):
+        if places:
+            heights = [0.02] * len(places)
+            axes.plot(places, heights, marker=marker, color=colour, label=name, **look)
+
+
 def positive(xs: Sequence[Any], ys: Sequence[float | None]) -> tuple[list, list]:
     """The points that logarithmic axes can show."""
     pairs = [(x, y) for x, y in zip(xs, ys, strict=True) if y and y > 0 and math.isfinite(y)]
@@ -55,7 +96,7 @@ def block_axis(axes: Any, names: Sequence[str]) -> None:
     count = len(names)
     axes.set_xlim(-0.75, count - 0.25)
     if count <= 4 and max(map(len, names)) <= 14:
-        axes.set_xticks(range(count), names)
+        axes.set_xticks(range(count), names, parse_math=False)
     else:
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_xlabel("block")
@@ -66,14 +107,17 @@ def legend_above(axes: Any) -> None:
     labels = axes.get_legend_handles_labels()[1]
     if labels:
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-        axes.legend(ncols=_columns(labels), frameon=False, fontsize=8, **place)
+        legend = axes.legend(ncols=_columns(labels), frameon=False, fontsize=8, **place)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a name is no formula
 
 
 def titled(axes: Any, text: str) -> None:
     """A title above the legend, of several lines if it is long."""
     labels = axes.get_legend_handles_labels()[1]
     rows = -(-len(labels) // _columns(labels)) if labels else 0
-    axes.set_title(textwrap.fill(text, 58), fontsize=10, pad=8 + 13 * rows)
+    lines = textwrap.fill(text, WIDTH)
+    axes.set_title(lines, fontsize=10, pad=8 + 13 * rows, parse_math=False)
 
 
 def _columns(labels: Sequence[str]) -> int:

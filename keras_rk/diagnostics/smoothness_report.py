@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from keras_rk.diagnostics.plots import legend_above, titled
+from keras_rk.diagnostics.plots import (
+    legend_above,
+    log_axis,
+    mark,
+    note_undrawn,
+    positive,
+    powers_of_two,
+    titled,
+)
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import table
 
@@ -115,27 +123,39 @@ class SmoothnessReport(Report):
 
     def _draw(self, axes: Any) -> None:
         names = [w.weight if self._has_one_stack else f"{w.stack} {w.weight}" for w in self.weights]
-        colors = {name: f"C{n % 10}" for n, name in enumerate(dict.fromkeys(names))}
-        labels = dict.fromkeys(colors) if len(colors) <= LEGEND else {}
+        looks = {
+            name: {"color": f"C{n % 10}", **mark(n)} for n, name in enumerate(dict.fromkeys(names))
+        }
+        labels = dict.fromkeys(looks) if len(looks) <= LEGEND else {}
         for w, name in zip(self.weights, names, strict=True):
             label = name if name in labels else None
             labels.pop(name, None)  # once for all models
-            line = {"color": colors[name], "marker": "o", "markersize": 4, "label": label}
-            axes.plot(w.lags, _relative(w), **line)
-        ends = [1, max(max(w.lags) for w in self.weights)]
-        lowest = min([_relative(w)[0] for w in self.weights if w.increments[0]], default=1.0)
-        axes.plot(
-            ends, [lowest * x for x in ends], color="black", linestyle=":", label="slope 1: smooth"
-        )
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        axes.set_xlim(1 / 1.2, max(ends[1], 2) * 1.2)
-        counts = [2**n for n in range(max(ends[1], 2).bit_length())]
-        axes.set_xticks(counts, [str(n) for n in counts])
+            axes.plot(*positive(w.lags, _relative(w)), label=label, **looks[name])
+        lags = [lag for w in self.weights for lag in w.lags]
+        found = [value for w in self.weights for value in _relative(w)]
+        lowest = positive([1] * len(self.weights), [_relative(w)[0] for w in self.weights])[1]
+        ends = [1, max(2, *lags)]
+        line = [min(lowest) * x for x in ends] if lowest else []
+        if line:
+            look = {"color": "black", "linestyle": ":", "label": "slope 1: smooth"}
+            axes.plot(ends, line, **look)
+        note_undrawn(axes, lags, found)
+        log_axis(axes, [*found, *line])
+        powers_of_two(axes, [2**n for n in range(ends[1].bit_length())])
         axes.set_xlabel("distance between blocks")
         axes.set_ylabel("change of weights / largest norm")
         legend_above(axes)
-        titled(axes, "Weights along depth")
+        titled(axes, f"Weights along depth{self._exponents}")
+
+    @property
+    def _exponents(self) -> str:
+        """From which H to which, for the title."""
+        found = sorted(w.hoelder for w in self.weights if w.hoelder is not None)
+        if not found:
+            return ""
+        low, high = f"{found[0]:.2f}", f"{found[-1]:.2f}"
+        span = low if low == high else f"{low} to {high}"
+        return f": H {span} (1 is smooth)"
 
     @property
     def _has_one_stack(self) -> bool:
@@ -149,10 +169,12 @@ class SmoothnessReport(Report):
             color = f"C{n % 10}"
             axes.plot(depths, [w.norm for w in same], "o-", color=color)
             axes.plot(depths, [w.increment for w in same], "s--", color=color)
+        found = [x for w in self.weights for x in (w.norm, w.increment)]
+        note_undrawn(axes, [w.depth for w in self.weights for _ in range(2)], found)
         axes.plot([], [], "ko-", label="largest norm")
         axes.plot([], [], "ks--", label="largest increment")
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        log_axis(axes, found)
         axes.set_xticks(depths, [str(n) for n in depths])
         axes.minorticks_off()
         axes.set_xlabel("blocks")

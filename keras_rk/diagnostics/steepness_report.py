@@ -10,11 +10,19 @@ import numpy as np
 
 from keras_rk.analysis.stability import StabilityFunction
 from keras_rk.diagnostics.amplification import Amplification
-from keras_rk.diagnostics.plots import INSIDE, OUTSIDE, block_axis, legend_above, titled
+from keras_rk.diagnostics.plots import (
+    INSIDE,
+    OUTSIDE,
+    block_axis,
+    legend_above,
+    note_undrawn,
+    titled,
+)
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.tables import label, table
 
 WITHIN = "inside, or growing as in the ODE"
+FAR = 30.0  # times the intervals: from there on, bars are drawn on a logarithmic axis
 CLOSE = 1.02  # bounds on L that are within that of each other are one number to a reader
 
 
@@ -112,11 +120,15 @@ class LipschitzReport(Report):
     @property
     def verdict(self) -> str:
         """How many blocks amplify what the ODE does not."""
+        count = len(self.blocks)
+        lost = sum(not np.isfinite(block.lipschitz) for block in self.blocks)
+        if lost:
+            return f"Jacobians not finite in {lost} of {count} blocks"
         outside = sum(block.is_inside is False for block in self.blocks)
         unknown = sum(block.is_inside is None for block in self.blocks)
         if outside:
-            return f"eigenvalues outside in {outside} of {len(self.blocks)} blocks"
-        return f"not known for {unknown} of {len(self.blocks)} blocks" if unknown else "inside"
+            return f"eigenvalues outside in {outside} of {count} blocks"
+        return f"not known for {unknown} of {count} blocks" if unknown else "inside"
 
     def _parts(self) -> dict[str, Any]:
         return {"verdict": self.verdict, "blocks": [block.to_dict() for block in self.blocks]}
@@ -151,7 +163,8 @@ class LipschitzReport(Report):
         places = np.arange(len(self.blocks))
         heights = np.array([block.scaled for block in self.blocks])
         bounds = np.array([block.dt * block.lipschitz_bound for block in self.blocks])
-        axes.bar(places, heights, width=0.7, color="#9ecae1", label="|dt| L")
+        drawn = np.where(np.isfinite(heights), heights, np.nan)
+        axes.bar(places, drawn, width=0.7, color="#9ecae1", label="|dt| L")
         if np.all(np.isfinite(bounds)) and np.any(bounds > CLOSE * heights):
             spread = [0 * heights, bounds - heights]
             axes.errorbar(places, heights, spread, fmt="none", color="gray", label="at most")
@@ -162,10 +175,14 @@ class LipschitzReport(Report):
             axes.hlines(ends[-1], places - 0.45, places + 0.45, **line)
         shown = [x for x in (*heights, *np.ravel(ends)) if np.isfinite(x)]
         axes.set_ylim(0, 1.08 * max([*shown, 1e-3]))
+        if max(shown, default=0) > FAR * max([1.0, *(x for x in np.ravel(ends) if np.isfinite(x))]):
+            axes.set_yscale("log")  # or the intervals would be hidden in the axis
+            axes.set_ylim(0.1, 2 * max(shown))
+        note_undrawn(axes, places, heights, is_log=False)
         block_axis(axes, [label(block) for block in self.blocks])
         axes.set_ylabel("|dt| L, and where |R| <= 1 ends")
         legend_above(axes)
-        titled(axes, "How steep f is")
+        titled(axes, f"Steepness: {self.verdict}")
 
     def _draw_eigenvalues(self, axes: Any) -> None:
         judged = [block for block in self.blocks if block.amplification is not None]
@@ -187,6 +204,9 @@ class LipschitzReport(Report):
         axes.set_aspect("equal", adjustable="datalim")
         axes.axvline(0, color="gray", linewidth=0.5, zorder=0)
         axes.axhline(0, color="gray", linewidth=0.5, zorder=0)
+        axes.xaxis.set_major_formatter("{x:.4g}")  # a common factor would lie on the legend
+        axes.yaxis.set_major_formatter("{x:.4g}")
+        axes.xaxis.get_major_locator().set_params(nbins=5)
         axes.set_xlabel("Re dt lambda")
         axes.set_ylabel("Im dt lambda")
         legend_above(axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from keras_rk.analysis.plots.canvas import figure_class, given_axes
 
 COLOURS = {"block": "lightskyblue", "sum": "moccasin", "other": "0.92"}
 ACROSS = 8  # cells in a line
+WIDTH, LINES = 20, 4  # of the text in a cell
 
 
 class Row(NamedTuple):
@@ -44,7 +46,8 @@ def draw_network(target: Any, rows: Sequence[Row]) -> Any:
     axes.set_ylim(-len(lines), 0.3)
     for place, (name, cells) in enumerate(lines):
         if name:
-            axes.text(0, -place + 0.02, name, fontsize=8, va="bottom", style="italic")
+            look = {"fontsize": 8, "va": "bottom", "style": "italic", "parse_math": False}
+            axes.text(0, -place + 0.02, name, **look)
         for column, (kind, text) in enumerate(cells):
             _cell(axes, column, -place - 0.45, kind, text)
     if isinstance(target, (str, os.PathLike)):
@@ -60,7 +63,25 @@ def _cell(axes: Any, x: float, y: float, kind: str, text: str) -> None:
         arc = {**arrow, "connectionstyle": "arc3,rad=-0.4"}
         axes.annotate("", (x + 0.95, y), (x + 0.02, y), arrowprops=arc)
     box = {"boxstyle": "round,pad=0.35", "facecolor": COLOURS[kind], "edgecolor": "0.5", "lw": 0.6}
-    axes.text(x + 0.47, y, text, fontsize=6.5, ha="center", va="center", bbox=box, zorder=5)
+    look = {"fontsize": 6.5, "ha": "center", "va": "center", "bbox": box, "parse_math": False}
+    axes.text(x + 0.47, y, wrapped(text), zorder=5, **look)
+
+
+def wrapped(text: str) -> str:
+    """Text in lines that fit into a cell, broken after underscores where there are any.
+
+    >>> print(wrapped("stage_3_block_2_residual_sum"))
+    stage_3_block_2_
+    residual_sum
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines.append("")
+        for part in re.split(r"(?<=[_ ])", line):
+            if lines[-1] and len(lines[-1] + part) > WIDTH:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"])
 
 
 def _axes(target: Any, lines: int) -> tuple[Any, Any]:
