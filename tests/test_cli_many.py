@@ -17,7 +17,7 @@ import pytest
 from keras_rk.cli import main
 from keras_rk.cli.junit import document
 from keras_rk.cli.many import Result
-from keras_rk.cli.progress import Progress
+from keras_rk.progress import Progress
 
 RIGHT = '{"A": [[], ["1/2"]], "b": [0, 1], "claimed_order": 2, "name": "right"}'
 WRONG = '{"A": [[], ["2/5"]], "b": ["1/4", "3/4"], "claimed_order": 2, "name": "wrong, 50%: a"}'
@@ -328,8 +328,8 @@ class Terminal(io.StringIO):
 def test_progress_is_shown_on_a_terminal_where_it_takes_long(
     is_terminal, term, after, shown, monkeypatch
 ):
-    monkeypatch.setattr("keras_rk.cli.progress._AFTER", after)
-    monkeypatch.setattr("keras_rk.cli.progress._EVERY", 0.01)
+    monkeypatch.setattr("keras_rk.progress._AFTER", after)
+    monkeypatch.setattr("keras_rk.progress._EVERY", 0.01)
     monkeypatch.setattr(sys, "stderr", Terminal(is_terminal))
     monkeypatch.setenv("TERM", term)
     with Progress("checking 1 of 2: \x1b[31m" + "x" * 200) as progress:

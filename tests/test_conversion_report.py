@@ -87,10 +87,13 @@ def test_it_draws_into_axes(report):
 @pytest.mark.parametrize("verbose, shown", [(0, False), (1, True), ("auto", False)])
 def test_progress_is_shown_where_it_is_asked_for(verbose, shown, capsys):
     convert_residuals(network(), "euler", verbose=verbose)
-    assert ("block" in capsys.readouterr().out) == shown
+    assert ("2/2 blocks" in capsys.readouterr().err) == shown
 
 
-def test_progress_is_shown_where_it_takes_long(capsys, monkeypatch):
-    monkeypatch.setattr(keras_rk.models.progress, "PATIENCE", 0.0)
+def test_progress_is_shown_where_it_takes_long_and_somebody_watches(capsys, monkeypatch):
+    monkeypatch.setattr("keras_rk.progress._AFTER", 0.0)
     convert_residuals(network(), "euler")
-    assert "2/2" in capsys.readouterr().out
+    assert not capsys.readouterr().err
+    monkeypatch.setattr("keras_rk.progress.watched", lambda: "terminal")
+    convert_residuals(network(), "euler")
+    assert "converting: 0/2 blocks" in capsys.readouterr().err

@@ -27,7 +27,7 @@ POINTS = normal(30, 2, seed=7) + 0.5
 
 def runs_of(model, weights="piecewise_constant", recalibrates=False, data=Y):
     """Runs of which the moving statistics come from other points."""
-    options = {"batch_size": len(data), "count": 1, "verbose": 0, "most": 4}
+    options = {"batch_size": len(data), "most": 4}
     options |= {"recalibrate": recalibrates, "calibration": POINTS if recalibrates else None}
     return Runs(model, data, weights=weights, **options)
 

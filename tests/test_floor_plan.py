@@ -13,7 +13,7 @@ import keras_rk
 
 ROOT = Path(keras_rk.__file__).parent
 FLOORS = (  # from the ground up; wings side by side do not import one another
-    ("errors",),
+    ("errors", "progress"),
     ("numbers", "loops"),
     ("butcher", "field"),
     ("tableaux",),
@@ -27,7 +27,17 @@ FLOORS = (  # from the ground up; wings side by side do not import one another
     ("__main__",),
 )
 LEVEL = {wing: level for level, wings in enumerate(FLOORS) for wing in wings}
-EXACT_SIDE = ("errors", "numbers", "butcher", "tableaux", "proof", "analysis", "cli", "__main__")
+EXACT_SIDE = (
+    "errors",
+    "progress",
+    "numbers",
+    "butcher",
+    "tableaux",
+    "proof",
+    "analysis",
+    "cli",
+    "__main__",
+)
 BACKENDS = ("tensorflow", "jax", "jaxlib", "torch", "torch_xla", "openvino")
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from keras_rk.cli.output import HOLDS, is_colourful, painted
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import add_method, read
+from keras_rk.progress import Progress
 
 __all__ = ["add"]
 

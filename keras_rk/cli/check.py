@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.cli.output import DOES_NOT_HOLD, HOLDS, is_colourful, painted
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import FORMATS, is_folder, read
 
 if TYPE_CHECKING:
@@ -79,8 +78,7 @@ def _check(options: argparse.Namespace) -> tuple[int, str]:
         from keras_rk.cli.many import check_many
 
         return check_many(options, lambda method: _proved(method, options))
-    with Progress(f"checking {first}"):
-        report = _proved(first, options)
+    report = _proved(first, options, verbose="auto")
     status = HOLDS if report else DOES_NOT_HOLD
     if options.json:
         return status, json.dumps(report.to_dict(suggestions=True), indent=2)
@@ -88,7 +86,7 @@ def _check(options: argparse.Namespace) -> tuple[int, str]:
     return status, "\n".join(map(painted, lines) if is_colourful() else lines)
 
 
-def _proved(method: str, options: argparse.Namespace) -> CheckReport:
+def _proved(method: str, options: argparse.Namespace, verbose: Any = 0) -> CheckReport:
     from keras_rk.analysis.checking import check
 
     given = {"max_order": options.max_order} if options.max_order is not None else {}
@@ -98,5 +96,6 @@ def _proved(method: str, options: argparse.Namespace) -> CheckReport:
         tolerance=options.tolerance,
         require_row_sums=not options.no_row_sums,
         require_explicit=not options.implicit,
+        verbose=verbose,
         **given,
     )

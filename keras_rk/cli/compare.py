@@ -7,10 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from keras_rk.cli.output import HOLDS
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import read
 from keras_rk.cli.tables import table
 from keras_rk.errors import TableauError
+from keras_rk.progress import Progress
 
 if TYPE_CHECKING:
     from keras_rk.analysis.analyse import Analysis
@@ -39,11 +39,12 @@ def _compare(options: argparse.Namespace) -> tuple[int, str]:
     from keras_rk.analysis.analyse import analyse
 
     found = [analyse(read(method)) for method in options.methods]
-    with Progress("analysing") as progress:
+    with Progress("analysing", len(found)) as progress:
         columns: list[Any] = []
         for analysis, name in zip(found, options.methods, strict=True):
             progress.text = f"analysing {name}"
             columns.append(analysis.to_dict() if options.json else _column(analysis, name))
+            progress.step()
     if options.json:
         return HOLDS, json.dumps(columns, indent=2)
     labels = [("", ""), *_chosen(_labels(found), options.lines)]

@@ -10,9 +10,9 @@ from typing import Any
 
 from keras_rk.cli.columns import COLUMNS, Listed
 from keras_rk.cli.output import HOLDS
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.tables import table
 from keras_rk.errors import TableauError
+from keras_rk.progress import Progress
 
 __all__ = ["add"]
 
@@ -131,8 +131,10 @@ def _list(options: argparse.Namespace) -> tuple[int, str]:
         if options.json:
             return HOLDS, json.dumps([_data(method, columns) for method in methods], indent=2)
         rows = [tuple(COLUMNS[name].heading for name in columns)]
+        progress.total = len(methods)
         for method in methods:
             progress.text = f"computing {method.claims['name']}"
+            progress.step()
             rows.append(tuple(COLUMNS[name].shown(method) for name in columns))
     right = [place for place, name in enumerate(columns) if COLUMNS[name].on_right]
     return HOLDS, table(rows, right)

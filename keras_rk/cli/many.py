@@ -26,9 +26,9 @@ from keras_rk.cli.output import (
     printable,
     unexpected,
 )
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import is_folder
 from keras_rk.errors import TableauError
+from keras_rk.progress import Progress
 
 if TYPE_CHECKING:
     from keras_rk.proof.report import CheckReport
@@ -88,9 +88,11 @@ def check_many(options: argparse.Namespace, prove: Callable[[str], CheckReport])
     with Progress("looking for tableau files") as progress:
         methods = _expanded(options.methods, options.glob)
         results = []
+        progress.total = len(methods)
         for i, method in enumerate(methods):
             progress.text = f"checking {i + 1} of {len(methods)}: {method}"
             results.append(_result(method, prove))
+            progress.step()
     seconds = time.monotonic() - begun
     status = max(_STATUS[result.state] for result in results)
     if options.junit:

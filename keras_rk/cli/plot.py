@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_rk.cli.output import HOLDS
-from keras_rk.cli.progress import Progress
 from keras_rk.cli.reading import read
 from keras_rk.errors import TableauError
+from keras_rk.progress import Progress
 
 __all__ = ["add"]
 

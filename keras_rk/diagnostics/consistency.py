@@ -24,6 +24,7 @@ from keras_rk.diagnostics.refinement import leading_weights
 from keras_rk.diagnostics.runs import Outcome, Runs
 from keras_rk.diagnostics.scores import score
 from keras_rk.layers.arguments import loss_weight
+from keras_rk.progress import Progress
 
 Outcomes = dict[tuple[str, int], Outcome]  # by method and substeps
 
@@ -135,7 +136,8 @@ def ode_consistency(
             where steps, or the blocks of a stack, do not divide by it, there is no such run. (A
             network that stands for an ODE loses by larger steps what the order of its method says.)
         batch_size: for arrays, as in `model.predict`; None for as many rows as fit well.
-        verbose: 0 for no progress; otherwise a bar, and one for what is beside the methods.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         A `ConsistencyReport`: `distance`, `state_distance`, `accuracy_lost`, `verdict`, and all
@@ -164,49 +166,59 @@ def ode_consistency(
     accuracy_tolerance = loss_weight("accuracy_tolerance", accuracy_tolerance)
     draws, factors = number_of_draws(control), coarsening_factors(coarsening)
     lead = leading_weights(model) if weights is None else weights
-    runs = Runs(
-        model,
-        data,
-        weights=lead,
-        recalibrate=recalibrate,
-        calibration=calibration,
-        batch_size=batch_size,
-        count=1 + len(chosen) * len(counts),
-        verbose=verbose,
-        most=counts[-1],
-    )
-    draws = draws if runs.calibration.fits_untrained else 0
-    compare = score(targets, runs.trained, metric)
-    trained = runs.run()
-    outcomes = {(m.name, n): runs.run(m.tableau, n) for m in chosen for n in counts}
-    best = _best(chosen)
-    limit = outcomes[best.name, counts[-1]]
-    found = _compared(chosen, outcomes, trained, limit, compare)
-    with_constant = weights is None and lead == "interpolated"
-    runs.expect(2 * with_constant + 2 * draws + len(factors))
-    report = ConsistencyReport(
-        trained_with=method_names(runs.layers),
-        weights=runs.weights,
-        recalibration_shift=(
-            relative_distance(trained.outputs, runs.trained) if runs.recalibrates else None
-        ),
-        statistics=runs.calibration.statistics,
-        runs=tuple(found.values()),
-        limit=found[best.name, counts[-1]],
-        limit_error=_deviation(outcomes[best.name, counts[-2]], limit),
-        distance=relative_distance(trained.outputs, limit.outputs),
-        metric=None if compare is None else compare.name,
-        accuracy=None if compare is None else compare(trained.outputs),
-        accuracy_at_limit=found[best.name, counts[-1]].score,
-        tolerance=tolerance,
-        accuracy_tolerance=accuracy_tolerance,
-        output_distances=output_distances(trained.outputs, limit.outputs),
-        state_distances=_along_depth(trained, limit),
-        constant=_constant(runs, trained, best, counts, compare) if with_constant else None,
-        control=tuple(_control(runs, model, n, best, counts[-1], compare) for n in range(draws)),
-        coarser=_coarser(runs, factors, trained, limit, compare),
-    )
-    return report if report.is_resolved else report.with_steepest(steepest_block(model, data, best))
+    with Progress("ode_consistency", verbose=verbose) as progress:
+        runs = Runs(
+            model,
+            data,
+            weights=lead,
+            recalibrate=recalibrate,
+            calibration=calibration,
+            batch_size=batch_size,
+            progress=progress,
+            most=counts[-1],
+        )
+        draws = draws if runs.calibration.fits_untrained else 0
+        with_constant = weights is None and lead == "interpolated"
+        best = _best(chosen)
+        progress.ahead(
+            runs.cost() * (1 + draws + len(factors))
+            + sum(runs.cost(m.tableau, n) for m in chosen for n in counts)
+            + runs.cost(best.tableau, with_constant * sum(counts[-2:]) + draws * counts[-1])
+        )
+        compare = score(targets, runs.trained, metric)
+        trained = runs.run()
+        outcomes = {(m.name, n): runs.run(m.tableau, n) for m in chosen for n in counts}
+        limit = outcomes[best.name, counts[-1]]
+        found = _compared(chosen, outcomes, trained, limit, compare)
+        report = ConsistencyReport(
+            trained_with=method_names(runs.layers),
+            weights=runs.weights,
+            recalibration_shift=(
+                relative_distance(trained.outputs, runs.trained) if runs.recalibrates else None
+            ),
+            statistics=runs.calibration.statistics,
+            runs=tuple(found.values()),
+            limit=found[best.name, counts[-1]],
+            limit_error=_deviation(outcomes[best.name, counts[-2]], limit),
+            distance=relative_distance(trained.outputs, limit.outputs),
+            metric=None if compare is None else compare.name,
+            accuracy=None if compare is None else compare(trained.outputs),
+            accuracy_at_limit=found[best.name, counts[-1]].score,
+            tolerance=tolerance,
+            accuracy_tolerance=accuracy_tolerance,
+            output_distances=output_distances(trained.outputs, limit.outputs),
+            state_distances=_along_depth(trained, limit),
+            constant=_constant(runs, trained, best, counts, compare) if with_constant else None,
+            control=tuple(
+                _control(runs, model, n, best, counts[-1], compare) for n in range(draws)
+            ),
+            coarser=_coarser(runs, factors, trained, limit, compare),
+        )
+        return (
+            report
+            if report.is_resolved
+            else report.with_steepest(steepest_block(model, data, best))
+        )
 
 
 def _best(methods: Sequence[Method]) -> Method:

@@ -26,10 +26,12 @@ from keras_rk.diagnostics.plots import (
 from keras_rk.diagnostics.reports import Report
 from keras_rk.diagnostics.runs import Runs
 from keras_rk.diagnostics.tables import shown, table
+from keras_rk.progress import Progress
 
 ROUND_OFF = 2.0**-22  # relative, of outputs in float32
 ROUNDING_AT_MOST = 1e-4  # a limit that is known less well is not known for other reasons
 RATE = 1.5  # what twice the substeps divide an error by, at the least
+LIMIT_RUNS = 4, 2  # times the largest number of substeps, at first
 LIMIT = 4, 16  # times the largest number of substeps: where the limit is, and may be at most
 
 
@@ -180,7 +182,8 @@ def observed_order(
         recalibrate, calibration: which moving statistics are estimated anew, and from which
             training points, as in `ode_consistency`.
         batch_size: for arrays, as in `model.predict`.
-        verbose: 0 for no progress; otherwise a bar.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         An `OrderReport`, with the order between each two numbers of substeps, and the fit, or why
@@ -192,41 +195,43 @@ def observed_order(
     """
     counts, limit_method = increasing_substeps(substeps), method(reference)
     chosen = None if tableau is None else method(tableau)
-    runs = Runs(
-        model,
-        data,
-        weights=weights,
-        recalibrate=recalibrate,
-        calibration=calibration,
-        batch_size=batch_size,
-        count=len(counts) + 2,
-        verbose=verbose,
-    )
-    names = method_names(runs.layers)
-    if chosen is None and "," not in names:
-        chosen = method(runs.layers[0].tableau)
-    # the largest number first, so that one trace does for all
-    outputs = [runs(tableau, count) for count in reversed(counts)][::-1]
-    limit = Limit(partial(runs, limit_method.tableau), counts[-1])
-    limit.improve(outputs)
-    distances = tuple(relative_distance(x, limit.outputs) for x in outputs)
-    fit, note = fitted_order(counts, distances, limit.floor)
-    return OrderReport(
-        method=names if chosen is None else chosen.name,
-        order=None if chosen is None else chosen.order,
-        substeps=counts,
-        distances=distances,
-        orders=_orders(counts, distances, limit.floor),
-        floor=limit.floor,
-        fit=fit,
-        note=note,
-        reference=f"{limit_method.name}, {limit.substeps} substeps",
-        weights=runs.weights,
-        statistics=runs.calibration.statistics,
-        recalibration_shift=(
-            relative_distance(runs(), runs.trained) if runs.recalibrates else None
-        ),
-    )
+    with Progress("observed_order", verbose=verbose) as progress:
+        runs = Runs(
+            model,
+            data,
+            weights=weights,
+            recalibrate=recalibrate,
+            calibration=calibration,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        names = method_names(runs.layers)
+        if chosen is None and "," not in names:
+            chosen = method(runs.layers[0].tableau)
+        of_limit = runs.cost(limit_method.tableau, sum(LIMIT_RUNS) * counts[-1])
+        progress.ahead(runs.cost(tableau, sum(counts)) + of_limit)
+        # the largest number first, so that one trace does for all
+        outputs = [runs(tableau, count) for count in reversed(counts)][::-1]
+        limit = Limit(partial(runs, limit_method.tableau), counts[-1])
+        limit.improve(outputs)
+        distances = tuple(relative_distance(x, limit.outputs) for x in outputs)
+        fit, note = fitted_order(counts, distances, limit.floor)
+        return OrderReport(
+            method=names if chosen is None else chosen.name,
+            order=None if chosen is None else chosen.order,
+            substeps=counts,
+            distances=distances,
+            orders=_orders(counts, distances, limit.floor),
+            floor=limit.floor,
+            fit=fit,
+            note=note,
+            reference=f"{limit_method.name}, {limit.substeps} substeps",
+            weights=runs.weights,
+            statistics=runs.calibration.statistics,
+            recalibration_shift=(
+                relative_distance(runs(), runs.trained) if runs.recalibrates else None
+            ),
+        )
 
 
 class Limit:

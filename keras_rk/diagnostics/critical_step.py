@@ -170,8 +170,6 @@ class CriticalStep(keras.callbacks.Callback):
                 weights=weights,
                 calibration=calibration,
                 batch_size=batch_size,
-                count=1,
-                verbose=0,
                 most=self._counts[-1],
             )
         runs = self._runs

@@ -15,11 +15,13 @@ from keras_rk.diagnostics.local_error_report import BlockError, LocalErrorReport
 from keras_rk.diagnostics.references import same_statistics, with_reference
 from keras_rk.layers.arguments import positive_integer
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.batch_progress import CountBatches
 from keras_rk.models.calls_in_graphs import layers_called_with
 from keras_rk.models.error_pass import ErrorPass, estimate_errors
 from keras_rk.models.inner_layers import method_layers
 from keras_rk.models.method_replacement import copy_with_method, model_configuration
 from keras_rk.models.weight_transfer import WeightTransfer
+from keras_rk.progress import Progress
 from keras_rk.tableaux.as_tableau import as_tableau
 
 
@@ -73,7 +75,8 @@ def local_error(
             evaluation.
         substeps: how many small steps of the reference replace one, at least 4.
         batch_size: for arrays, as in `model.predict`.
-        verbose: as in `model.predict`.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         A `LocalErrorReport`. Runge-Kutta layers inside others are not in it.
@@ -93,16 +96,19 @@ def local_error(
         )
     check_repeatable(data)
 
-    def measured(copy: keras.Model) -> list[np.ndarray]:
-        run = ErrorPass(copy, outermost_layers(copy))
-        run.predict(data, batch_size=batch_size, verbose=verbose)
+    def measured(copy: keras.Model, passes: int) -> list[np.ndarray]:
+        run, counter = ErrorPass(copy, outermost_layers(copy)), CountBatches(progress, passes)
+        run.predict(data, batch_size=batch_size, verbose=0, callbacks=[counter])
         return run.errors()
 
-    own, coarser = (measured(_beside_reference(model, m)) for m in (substeps, substeps // 2))
     pairs: list[Any] = [None] * len(layers)
-    if pair is not None or all(_has_pair(layer) for layer in layers):
-        run_with = model if pair is None else copy_with_method(model, pair)
-        pairs = measured(_with_errors(run_with, lambda _, given: as_tableau(given)))
+    has_pairs = pair is not None or all(_has_pair(layer) for layer in layers)
+    with Progress("local_error", units="batches", verbose=verbose) as progress:
+        own = measured(_beside_reference(model, substeps), 2 + has_pairs)
+        coarser = measured(_beside_reference(model, substeps // 2), 1 + has_pairs)
+        if has_pairs:
+            run_with = model if pair is None else copy_with_method(model, pair)
+            pairs = measured(_with_errors(run_with, lambda _, given: as_tableau(given)), 1)
     names = [method_name(layer.tableau if pair is None else pair) for layer in layers]
     config = model_configuration(model)
     timed = {name for given in ("dt", "times") for name in layers_called_with(config, given)}

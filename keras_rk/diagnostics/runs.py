@@ -18,6 +18,8 @@ from keras_rk.layers.arguments import one_of
 from keras_rk.layers.method_layer import MethodLayer
 from keras_rk.models.depth_changes import WEIGHTS
 from keras_rk.models.inner_layers import method_layers
+from keras_rk.progress import Progress
+from keras_rk.tableaux.as_tableau import as_tableau
 
 ROWS = (32, 2048)  # how many rows a batch has at least and at most, if that is left open
 NUMBERS = 2**20  # how many numbers there are in a batch, between these
@@ -49,8 +51,7 @@ class Runs:
         recalibrate, calibration: which moving statistics are estimated anew in each copy, and from
             which points: see `Calibration`.
         batch_size: for arrays; None for as many as fit well.
-        count: how many runs there will be, for the progress.
-        verbose: 0 for no progress; otherwise a bar.
+        progress: what is told how far the runs are, see `cost`.
         most: the largest number of substeps, which spares another trace; None if it is not known.
     """
 
@@ -63,8 +64,7 @@ class Runs:
         recalibrate: bool | None = None,
         calibration: Any = None,
         batch_size: int | None,
-        count: int,
-        verbose: Any,
+        progress: Progress | None = None,
         most: int | None = None,
     ) -> None:
         self.layers = outermost_layers(model)
@@ -81,12 +81,12 @@ class Runs:
         self._most = max(2, most or 2)
         self._copies: dict[Any, _Copy] = {}
         self.trained = model.predict(data, batch_size=self._batch_size, verbose=0)
-        self._verbose = verbose
-        self.expect(count)
+        self._progress = Progress("", verbose=0) if progress is None else progress
 
-    def expect(self, count: int) -> None:
-        """Begins a new bar, for so many further runs."""
-        self._progress = progress_bar(count, self._verbose)
+    def cost(self, tableau: Any = None, substeps: int = 1) -> int:
+        """How dear a run is: the evaluations of f for one step of the trained network."""
+        methods = [tableau] if tableau is not None else [one.tableau for one in self.layers]
+        return substeps * max(as_tableau(one).stages for one in methods)
 
     def reload(self) -> None:
         """Reads the model's weights again, which may have changed."""
@@ -96,12 +96,13 @@ class Runs:
 
     def coarser(self, factor: int) -> Outcome | None:
         """What steps so many times as large put out; None where steps do not divide by it."""
+        self._progress.ahead(self.cost())
         model = coarsened(self._model, factor)
         outcome = None
         if model is not None:
             new = _Copy(WatchedModel(model), self.calibration)
             outcome = Outcome(*new.put_out(self._data, self._batch_size))
-        self._progress.add(1)
+        self._progress.step(self.cost())
         return outcome
 
     def with_weights(self, weights: str) -> Runs:
@@ -129,11 +130,12 @@ class Runs:
         Args:
             model: one with the same layers and initial weights, in the place of the trained one.
         """
-        tableau = self._other(tableau)
+        tableau, cost = self._other(tableau), self.cost(tableau, substeps)
+        self._progress.ahead(cost)
         outputs, states = self._put_out(tableau, substeps, self._model if model is None else model)
         if tableau is None and substeps == 1 and model is None and not self.recalibrates:
             outputs = self.trained  # to the last bit
-        self._progress.add(1)
+        self._progress.step(cost)
         self._check_shapes(outputs)
         return Outcome(outputs, states)
 
@@ -216,8 +218,3 @@ def rows_of_a_batch(data: Any, layers: Sequence[MethodLayer]) -> int | None:
     numbers = max(math.prod(size or 1 for size in shape) for shape in shapes)
     most = min(max(NUMBERS // numbers, ROWS[0]), ROWS[1])
     return math.ceil(rows / math.ceil(rows / most)) if (rows := len(arrays[0])) else None
-
-
-def progress_bar(count: int, verbose: Any) -> keras.utils.Progbar:
-    """A bar of runs or blocks; silent with `verbose=0`."""
-    return keras.utils.Progbar(count, verbose=1 if verbose == "auto" else int(verbose))

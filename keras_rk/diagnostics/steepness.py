@@ -14,10 +14,10 @@ from keras_rk.diagnostics.arguments import method_name, outermost_layers
 from keras_rk.diagnostics.jacobians import along, full_jacobians, norm_and_eigenvalues
 from keras_rk.diagnostics.norms import norm_bounds
 from keras_rk.diagnostics.passages import Passage, passages
-from keras_rk.diagnostics.runs import progress_bar
 from keras_rk.diagnostics.spectra import leading_eigenvalues
 from keras_rk.diagnostics.steepness_report import LipschitzReport, Steepness
 from keras_rk.layers.arguments import positive_integer
+from keras_rk.progress import Progress
 
 STEEPEST = 8  # states of many elements whose eigenvalues are looked at
 
@@ -86,7 +86,8 @@ def lipschitz(
         iterations: how many products with J^T J at most are taken beyond; from 20 on the bounds
             are within a few percent of each other.
         seed: what is drawn at random depends on it.
-        verbose: 0 for no progress; otherwise a bar.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         A `LipschitzReport`. Runge-Kutta layers inside others are not in it.
@@ -102,11 +103,11 @@ def lipschitz(
     )
     iterations = positive_integer("iterations", iterations)
     rng = np.random.default_rng(seed)
-    progress = progress_bar(sum(layer._blocks or 1 for layer in layers), verbose)
-    found = []
-    for passage in passages(model, layers, _some(data, states, rng)):
-        found.append(_steepness(model, passage, (states, full_up_to, iterations), rng))
-        progress.add(1)
+    found, count = [], sum(layer._blocks or 1 for layer in layers)
+    with Progress("lipschitz", count, units="blocks", verbose=verbose) as progress:
+        for passage in passages(model, layers, _some(data, states, rng)):
+            found.append(_steepness(model, passage, (states, full_up_to, iterations), rng))
+            progress.step()
     return LipschitzReport(tuple(found))
 
 

@@ -178,7 +178,7 @@ class LipschitzReport(Report):
         if max(shown, default=0) > FAR * max([1.0, *(x for x in np.ravel(ends) if np.isfinite(x))]):
             axes.set_yscale("log")  # or the intervals would be hidden in the axis
             axes.set_ylim(0.1, 2 * max(shown))
-        note_undrawn(axes, places, heights, is_log=False)
+        note_undrawn(axes, list(places), list(heights), is_log=False)
         block_axis(axes, [label(block) for block in self.blocks])
         axes.set_ylabel("|dt| L, and where |R| <= 1 ends")
         legend_above(axes)

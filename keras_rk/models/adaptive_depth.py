@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_rk.layers import RKStack
 from keras_rk.layers.arguments import is_real, one_of
+from keras_rk.models.batch_progress import CountBatches
 from keras_rk.models.block_errors import block_errors, estimating_pair
 from keras_rk.models.calls_in_graphs import layers_called_with
 from keras_rk.models.compilation import compile_alike
@@ -20,6 +21,7 @@ from keras_rk.models.inner_layers import method_layers
 from keras_rk.models.method_replacement import copy_with_method, model_configuration
 from keras_rk.models.stack_copies import stacks_of, with_stacks
 from keras_rk.numbers.coefficients import whole_number
+from keras_rk.progress import Progress
 
 
 def refine(
@@ -90,7 +92,8 @@ def refine(
         stacks: the names of the stacks to be refined, or these layers; None for all. Errors of
             several stacks are compared with one another as they are.
         batch_size: for arrays, as in `model.predict`.
-        verbose: as in `model.predict`, which is called for the errors and for each comparison.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         The new model, and a `RefinementReport` of all blocks, to be printed.
@@ -115,20 +118,21 @@ def refine(
         )
     source = copy_with_method(model)  # not compiled, and so without variables of metrics
     found = stacks_of(source)
-    errors = block_errors(source, names, data, batch_size, verbose)
-    changes = chosen_changes(errors, {n: found[n].step_sizes for n in names}, split, merge)
 
-    def predicted(one: keras.Model) -> np.ndarray:
-        outputs = one.predict(data, batch_size=batch_size, verbose=verbose)
+    def predicted(one: keras.Model, passes: int = 1) -> np.ndarray:
+        counter = CountBatches(progress, passes)
+        outputs = one.predict(data, batch_size=batch_size, verbose=0, callbacks=[counter])
         return np.concatenate([np.float64(x).ravel() for x in keras.tree.flatten(outputs)])
-
-    before = predicted(source)
 
     def trial(count: int) -> tuple[keras.Model, float]:
         new = _with_changes(source, names, changes[:count], is_interpolated)
         return new, _relative_change(predicted(new), before)
 
-    new, made, change = most_within(trial, len(changes), limit)
+    with Progress("refining", units="batches", verbose=verbose) as progress:
+        errors = block_errors(source, names, data, batch_size, CountBatches(progress, 3))
+        changes = chosen_changes(errors, {n: found[n].step_sizes for n in names}, split, merge)
+        before = predicted(source, 2)
+        new, made, change = most_within(trial, len(changes), limit)
     compile_alike(model, new)
     made_changes = by_stack(changes[:made], names)
     report = RefinementReport(

@@ -28,11 +28,16 @@ def estimating_pair(stack: RKStack) -> tuple[Tableau, str]:
 
 
 def block_errors(
-    model: keras.Model, stacks: Sequence[str], data: Any, batch_size: int | None, verbose: Any
+    model: keras.Model,
+    stacks: Sequence[str],
+    data: Any,
+    batch_size: int | None,
+    counter: keras.callbacks.Callback,
 ) -> dict[str, np.ndarray]:
     """For each named stack, the root mean square over data of dt * sum_i (b_i - b_hat_i) k_i.
 
-    Of several steps in a block it is that of the mean over the steps.
+    Of several steps in a block it is that of the mean over the steps. The callback `counter` sees
+    each batch.
     """
     given = stacks_of(model)
     pairs = {name: estimating_pair(given[name])[0] for name in stacks}
@@ -42,7 +47,7 @@ def block_errors(
     for name in stacks:
         _take_over(given[name], measured[name])
     run = ErrorPass(copy, [measured[name] for name in stacks])
-    run.predict(data, batch_size=batch_size, verbose=verbose)
+    run.predict(data, batch_size=batch_size, verbose=0, callbacks=[counter])
     return dict(zip(stacks, run.errors(), strict=True))
 
 

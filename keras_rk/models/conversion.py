@@ -17,10 +17,10 @@ from keras_rk.models.conversion_plan import Plan, plan_of
 from keras_rk.models.conversion_report import ConversionReport, report_of
 from keras_rk.models.inner_layers import inner_layers, method_layers
 from keras_rk.models.method_replacement import copy_with_method
-from keras_rk.models.progress import Progress
 from keras_rk.models.recorded_graph import Graph, has_graph
 from keras_rk.models.replay import Replay, items_of
 from keras_rk.models.skip_connections import SkipConnection
+from keras_rk.progress import Progress
 
 _SHOWN = 5  # sums that an error names
 
@@ -98,7 +98,8 @@ def convert_residuals(
             are then copies. Blocks are of one kind where they differ in names and weights only.
         copy_weights: whether the new model has weights of its own.
         allow_none: whether a model without residual connections comes back as it is.
-        verbose: 1 for a progress bar, 0 for none, "auto" for one where it takes long.
+        verbose: 0 for no progress; "auto" shows it where it takes long and somebody watches, on a
+            terminal or in a notebook; 1 always.
         **options: further arguments of `RKResidual`, the same for all blocks: `steps`, `state`,
             `noise`, `remat`, `trainable_dt`, `error_estimate` and so on.
 
@@ -116,7 +117,7 @@ def convert_residuals(
     truth("allow_none", allow_none)
     check_model(model)
     selection = Selection(blocks, tableau, dt, options)
-    progress = Progress(verbose)
+    progress = Progress("converting", units="blocks", verbose=verbose)
     plan = plan_of(model, selection)
     if not plan.methods:
         if not (allow_none or method_layers(model)):
@@ -126,9 +127,10 @@ def convert_residuals(
     if copy_weights:
         source = copy_with_method(model)
         plan = plan_of(source, selection)
-    progress.begin(len(plan.methods))
+    progress.total = len(plan.methods)
     conversion = _Conversion(plan, options, stacks, progress)
-    new = conversion.model_of(plan.graphs[0])
+    with progress:
+        new = conversion.model_of(plan.graphs[0])
     freeze_alike(source, new)
     run_alike(model, new)
     compile_one(model, new)

@@ -13,9 +13,11 @@ from keras import ops
 
 from keras_rk import loops
 from keras_rk.layers.method_layer import MethodLayer
+from keras_rk.models.batch_progress import CountBatches
 from keras_rk.models.inner_layers import inner_layers, method_layers, numbers
 from keras_rk.models.moving_statistics import moving_statistics, normalizations
 from keras_rk.models.summing_pass import SummingPass
+from keras_rk.progress import Progress
 
 GROWTH = 1 + 1 / 64  # GROWTH ** n fits into float32 for each n up to 5000
 
@@ -56,7 +58,8 @@ def recalibrate(
             takes: arrays, a `tf.data.Dataset`, a `keras.utils.PyDataset`, a `DataLoader`, a
             generator of tuples. Targets and weights beside the inputs are ignored.
         batches: how many batches are used; None for all.
-        verbose: as in `model.predict`.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
         batch_size: for arrays, as in `model.predict`. The last batch may be smaller; it counts like
             any other.
 
@@ -112,7 +115,9 @@ class Recalibration:
         try:
             for variable in self._statistics:
                 variable.assign(np.nan_to_num(numbers(variable)))  # also of a model that diverged
-            self._pass.predict(data, batch_size=batch_size, steps=batches, verbose=verbose)
+            with Progress("recalibrating", units="batches", verbose=verbose) as progress:
+                options = {"batch_size": batch_size, "steps": batches, "verbose": 0}
+                self._pass.predict(data, callbacks=[CountBatches(progress)], **options)
             averages = self._pass.means()
         except BaseException:
             _restore(before)

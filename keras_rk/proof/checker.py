@@ -10,6 +10,7 @@ from typing import Any
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.numbers.coefficients import is_symbolic
+from keras_rk.progress import Progress
 from keras_rk.proof.continuous import prove_extension
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.failures import (
@@ -22,6 +23,7 @@ from keras_rk.proof.failures import (
 from keras_rk.proof.order_conditions import Residual, Residuals
 from keras_rk.proof.pairs import examine_pair, higher_embedded_order
 from keras_rk.proof.report import MOST_BROKEN, CheckReport, Failure, Order
+from keras_rk.proof.rooted_trees import trees_up_to
 from keras_rk.proof.verdicts import LARGEST_SHARE, check_tolerance
 from keras_rk.tableaux.as_tableau import as_tableau
 
@@ -38,6 +40,7 @@ def check(
     tolerance: float | None = None,
     require_row_sums: bool = True,
     require_explicit: bool = True,
+    verbose: Any = "auto",
 ) -> CheckReport:
     """Prove what a tableau is: explicit, consistent, its order, and whether its claims hold.
 
@@ -61,6 +64,8 @@ def check(
             that it makes no order that the coefficients lack.
         require_row_sums: whether c != A 1 counts as a failure.
         require_explicit: whether entries on or above the diagonal of A do.
+        verbose: 0 for no progress; "auto" shows it, with the time left, where it takes long and
+            somebody watches, on a terminal or in a notebook; 1 always.
 
     Returns:
         A `CheckReport`. It is true if the method is explicit and consistent, its nodes are row
@@ -88,15 +93,22 @@ def check(
     requested = None if order is None else order_number(order, "order")
     limit = order_number(max_order, "max_order")
     check_tolerance(tolerance)
-
-    return prove(
-        tableau,
-        requested,
-        limit,
-        tolerance=tolerance,
-        require_row_sums=require_row_sums,
-        require_explicit=require_explicit,
-    )
+    progress = Progress(f"checking {tableau.name or 'a tableau'}", verbose=verbose)
+    if progress.is_shown:
+        expected = max(requested or 0, tableau.claimed_order or 0) or limit
+        embedded = 0 if tableau.exact_b_hat is None else tableau.claimed_embedded_order or expected
+        progress.ahead(trees_up_to(expected) + trees_up_to(embedded))
+    counts = progress if progress.is_shown else None
+    with progress:
+        return prove(
+            tableau,
+            requested,
+            limit,
+            tolerance=tolerance,
+            require_row_sums=require_row_sums,
+            require_explicit=require_explicit,
+            residuals=Residuals(tableau, tolerance=tolerance, progress=counts),
+        )
 
 
 def prove(

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from keras_rk.butcher.reading import order_number
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public, reduced, to_sympy
+from keras_rk.progress import Progress
 from keras_rk.proof.elementary_weights import ElementaryWeights
 from keras_rk.proof.enclosure_form import EnclosureForm, told_residual
 from keras_rk.proof.forms import Form, absolute_form, exact_form
@@ -105,11 +107,18 @@ class Residuals:
         with_time: whether to use the trees with leaves for t, see `rooted_trees`.
         tolerance: an absolute tolerance instead of the default, which for a tree of order n
             is n * eps * Phi(|A|, |b|), between 1e-12 and 1e-9. Either is at most 1/(1000 gamma).
+        progress: what counts trees.
     """
 
     def __init__(
-        self, tableau: Tableau, *, with_time: bool = False, tolerance: float | None = None
+        self,
+        tableau: Tableau,
+        *,
+        with_time: bool = False,
+        tolerance: float | None = None,
+        progress: Progress | None = None,
     ) -> None:
+        self._progress = progress
         self._tableau = tableau
         self._form = exact_form(tableau)
         self._is_symbolic = not isinstance(self._form, IntegerForm)
@@ -150,10 +159,16 @@ class Residuals:
             return
         densities = self._weights.plan(order).density
         one = self._weights.scale(order, embedded)
-        for k, weight in self._weights.scaled(order, embedded):
+        for k, weight in self._counted(self._weights.scaled(order, embedded)):
             density = densities[k]
             if density * weight[0] - one or any(weight[1:]):
                 yield k, self._size(_residual(weight, density, one), density * one)
+
+    def _counted(self, trees: Iterator[Any]) -> Iterator[Any]:
+        """The same, while the progress counts."""
+        if self._progress is None:
+            return trees
+        return map(_told, trees, repeat(self._progress))
 
     def _enclosed_sizes(
         self, enclosed: ElementaryWeights, order: int, embedded: bool
@@ -161,7 +176,7 @@ class Residuals:
         """The same where an enclosure tells the residual from zero, and exactly where not."""
         densities = enclosed.plan(order).density
         one = enclosed.scale(order, embedded)
-        for k, (weight,) in enclosed.scaled(order, embedded):
+        for k, (weight,) in self._counted(enclosed.scaled(order, embedded)):
             residual = told_residual(weight, densities[k], one)
             if residual is not None:
                 yield k, _quotient(residual, densities[k] * one)
@@ -242,6 +257,11 @@ class Residuals:
     @cached_property
     def _absolute(self) -> ElementaryWeights:
         return ElementaryWeights(absolute_form(self._tableau), self._weights.with_time)
+
+
+def _told(tree: Any, progress: Progress) -> Any:
+    progress.done += 1
+    return tree
 
 
 def _is_dear(form: Form) -> bool:

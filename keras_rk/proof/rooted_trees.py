@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from math import factorial
 
-__all__ = ["OrderPlan", "RootedTree", "plan", "planned_tree", "rooted_trees"]
+__all__ = ["OrderPlan", "RootedTree", "plan", "planned_tree", "rooted_trees", "trees_up_to"]
 
 TIME_LEAF = 1  # its number in the plans with time
 _INDICES = "ijklmnopqruvwxyz"
@@ -158,6 +158,22 @@ def planned_tree(number: int, with_time: bool = False) -> RootedTree:
     k = number - here.start
     stem = planned_tree(here.prefix[k], with_time)
     return RootedTree((*stem.children, planned_tree(here.child[k], with_time)))
+
+
+@cache
+def trees_up_to(order: int) -> int:
+    """How many rooted trees have at most so many vertices.
+
+    With a_n of n vertices, n a_(n+1) = sum_k (sum_(d | k) d a_d) a_(n-k+1).
+
+    >>> trees_up_to(4)  # 1 + 1 + 2 + 4
+    8
+    """
+    found = [0, 1]
+    for n in range(1, order):
+        divided = [sum(d * found[d] for d in range(1, k + 1) if k % d == 0) for k in range(n + 1)]
+        found.append(sum(divided[k] * found[n - k + 1] for k in range(1, n + 1)) // n)
+    return sum(found[: order + 1])
 
 
 def rooted_trees(order: int) -> Iterator[RootedTree]:
