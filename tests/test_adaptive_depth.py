@@ -12,6 +12,7 @@ from keras_rk.models.block_errors import _nearest, block_errors, estimating_pair
 from keras_rk.models.depth_changes import Change
 from keras_rk.models.depth_selection import chosen_changes, most_within
 from keras_rk.models.method_replacement import copy_with_method
+from tests.html_helpers import parsed
 from tests.keras_helpers import batch_normalized, dense, dropped_out, normal, numpy, slow
 
 DATA = normal(8, 3)
@@ -44,7 +45,7 @@ def step(tableau, f, y, dt):
 def test_errors_are_those_of_each_block_along_the_network(tableau):
     layer = stack(tableau=tableau)
     model = model_of(layer)
-    found = block_errors(copy_with_method(model), ["stack"], DATA, 3, 0)["stack"]
+    found = block_errors(copy_with_method(model), ["stack"], DATA, 3)["stack"]
     kernels, biases = (numpy(w).astype("float64") for w in layer.weights[:2])
     y, expected = DATA.astype("float64"), []
     for kernel, bias, dt in zip(kernels, biases, (0.5, 1.0, 0.25), strict=True):
@@ -67,7 +68,7 @@ def test_estimates_take_the_statistics_of_the_same_or_the_nearest_evaluation():
     new = stack(batch_normalized(), estimating_pair(old)[0], steps=2, error_estimate=True)
     model_of(new)
     assert _nearest(old, new) == [0, 1, 0, 0, 1, 2, 3, 2, 2, 3]
-    assert np.all(block_errors(copy_with_method(model), ["stack"], DATA, None, 0)["stack"] > 0)
+    assert np.all(block_errors(copy_with_method(model), ["stack"], DATA, None)["stack"] > 0)
 
 
 KINDS = {
@@ -198,6 +199,7 @@ def test_outputs_change_by_what_the_report_says(refined):
 
 def test_the_report_names_every_block(refined):
     *_, report = refined
+    assert parsed(report._repr_html_()).rows[0] == ["block", "dt", "error", "becomes"]
     text = str(report)
     assert text.startswith("network: 1 block split, 1 pair merged\n  outputs changed by ")
     assert "first: 4 blocks, now 4; errors by two half-steps" in text

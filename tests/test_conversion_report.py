@@ -8,6 +8,7 @@ import pytest
 import keras_rk
 from keras_rk import convert_residuals
 
+from .html_helpers import parsed
 from .keras_helpers import dense
 
 pytestmark = pytest.mark.repeated  # a graph is the same on every backend
@@ -45,6 +46,8 @@ def test_it_prints_every_sum(report):
     assert lines[2].split() == "block rk4 1/2 2 8 12".split()
     assert lines[3].split() == "i/sum rk4 1/2 2 8 9".split()
     assert lines[4] == "  21 parameters in blocks; 2 evaluations of F before, 16 now"
+    rows = parsed(report._repr_html_()).rows
+    assert [row[0] for row in rows] == ["block", "block", "i/sum"]
     assert lines[5:6] == ["kept:"]
     assert lines[6].split()[:3] == "projected neither term".split()
 

@@ -161,7 +161,7 @@ def test_what_a_reader_sees(tmp_path, capsys):
     model = sequential(RKStack(dense(3), 2, "rk4", 0.1, name="stack"), size=3)
     before = model.get_weights()
     report = lipschitz(model, Y, verbose=1)
-    assert "2/2" in capsys.readouterr().out
+    assert "2/2 blocks" in capsys.readouterr().err
     lines = str(report).splitlines()
     assert lines[2].split()[:5] == ["block", "method", "|dt|", "L", "radius"]
     names = [line.split()[:3] for line in lines[3:]]

@@ -23,6 +23,7 @@ from keras_rk.diagnostics import (
     WeightInDepth,
 )
 from keras_rk.diagnostics.amplification import amplification
+from tests.html_helpers import parsed
 
 pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.repeated
@@ -130,6 +131,19 @@ def test_a_picture_shows_all_there_is(make, values):
                 seen = np.resize(values, len(SUBSTEPS)).tolist()
             assert ("not finite" in names) == (not np.isfinite(seen).all())
             assert ("exactly 0" in names) == (0 in seen and make is not steepness)
+
+
+@pytest.mark.parametrize("make", [steepness, local_errors, order, consistency, smoothness])
+def test_a_notebook_shows_tables(make):
+    found = parsed(make([0.3, 0.2])._repr_html_())
+    (headings,) = [
+        row
+        for row in found.rows
+        if row[0] in ("block", "substeps", "weight", "method") and len(row) > 2
+    ]
+    below = found.rows[found.rows.index(headings) + 1 :]
+    assert below
+    assert {len(row) for row in below} == {len(headings)}
 
 
 @pytest.mark.parametrize("count", [1, 2])

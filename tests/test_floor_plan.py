@@ -13,7 +13,7 @@ import keras_rk
 
 ROOT = Path(keras_rk.__file__).parent
 FLOORS = (  # from the ground up; wings side by side do not import one another
-    ("errors", "progress"),
+    ("errors", "notebook", "progress"),
     ("numbers", "loops"),
     ("butcher", "field"),
     ("tableaux",),
@@ -29,6 +29,7 @@ FLOORS = (  # from the ground up; wings side by side do not import one another
 LEVEL = {wing: level for level, wings in enumerate(FLOORS) for wing in wings}
 EXACT_SIDE = (
     "errors",
+    "notebook",
     "progress",
     "numbers",
     "butcher",

@@ -26,6 +26,7 @@ from keras_rk.analysis.strong_stability import ssp_coefficient
 from keras_rk.analysis.symmetry import symmetry
 from keras_rk.analysis.symplecticity import symplecticity
 from keras_rk.butcher.tableau import Tableau
+from keras_rk.notebook import as_html
 from keras_rk.proof.checker import DEFAULT_MAX_ORDER, prove
 from keras_rk.proof.report import CheckReport
 
@@ -168,6 +169,9 @@ class Analysis:
 
     def __str__(self) -> str:
         return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self), width=20, indent=4)
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON; what is undefined or infinite is None or text.

@@ -52,16 +52,18 @@ class Drawing:
         return "\n".join(title + [line.rstrip() for line in lines])
 
     def html(self) -> str:
-        """As an HTML table, for a notebook."""
+        """As an HTML table, for a notebook; its rules have the colour of its text."""
         lines = []
         for i, (head, row) in enumerate(zip(self._heads(_text), self.rows, strict=True)):
             top = "border-top:1px solid;" if i == self._stages else ""
-            cells = [f'<td style="{top}border-right:1px solid">{html.escape(head)}</td>']
+            beside = f"{top}border-right:1px solid"
+            cells = [f'<th scope="row" style="{beside}">{html.escape(head)}</th>']
             texts = [_text(x) for x in row] + [""] * (self._stages - len(row))
             cells += [f'<td style="{top}">{html.escape(text)}</td>' for text in texts]
             lines.append("<tr>" + "".join(cells) + "</tr>")
         caption = f"<caption>{html.escape(self.name)}</caption>" if self.name else ""
-        return "\n".join(["<table>" + caption, *lines, "</table>"])
+        style = ' style="border-collapse:collapse"'
+        return "\n".join([f"<table{style}>{caption}", *lines, "</table>"])
 
     def _heads(self, write: Callable[[Coefficient], str]) -> list[str]:
         """What stands left of the rule: the nodes, and nothing beside the weights."""

@@ -120,6 +120,8 @@ class ConsistencyReport(Report):
     coarser: tuple[Run, ...] = ()
     steepest: Steepest | None = None
 
+    _label_width = 18
+
     @property
     def accuracy_lost(self) -> float | None:
         """How much accuracy is lost on the way to the limit; negative if some is gained."""

@@ -76,6 +76,8 @@ class OrderReport(Report):
     statistics: str | None = None
     recalibration_shift: float | None = None
 
+    _label_width = 7
+
     def __str__(self) -> str:
         of_method = "" if self.order is None else f" (order {self.order} for smooth f)"
         rows = zip(self.substeps, self.distances, [None, *self.orders], strict=True)

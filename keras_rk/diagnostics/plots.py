@@ -67,14 +67,14 @@ def note_undrawn(
     points = [(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
     lost = [x for x, y in points if not math.isfinite(y)]
     zeros = [x for x, y in points if y == 0] if is_log else []
-    look = {"linestyle": "", "clip_on": False, "zorder": 4, "transform": axes.get_xaxis_transform()}
+    look = {"clip_on": False, "zorder": 4, "transform": axes.get_xaxis_transform()}
     for places, marker, colour, name in (
         (lost, "x", OUTSIDE, "not finite"),
         (zeros, "v", "gray", "exactly 0"),
     ):
         if places:
             heights = [0.02] * len(places)
-            axes.plot(places, heights, marker=marker, color=colour, label=name, **look)
+            axes.scatter(places, heights, marker=marker, color=colour, label=name, **look)
 
 
 def positive(xs: Sequence[Any], ys: Sequence[float | None]) -> tuple[list, list]:

@@ -9,10 +9,16 @@ from typing import Any
 
 from keras_rk.diagnostics.plots import draw
 from keras_rk.diagnostics.tables import plain
+from keras_rk.notebook import as_html
 
 
 class Report(ABC):
     """The base of the reports."""
+
+    _label_width = 0  # of the labels in the text, where there are any
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self), width=self._label_width)
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON; numbers that are not finite are None."""

@@ -32,11 +32,11 @@ def block_errors(
     stacks: Sequence[str],
     data: Any,
     batch_size: int | None,
-    counter: keras.callbacks.Callback,
+    counter: keras.callbacks.Callback | None = None,
 ) -> dict[str, np.ndarray]:
     """For each named stack, the root mean square over data of dt * sum_i (b_i - b_hat_i) k_i.
 
-    Of several steps in a block it is that of the mean over the steps. The callback `counter` sees
+    Of several steps in a block it is that of the mean over the steps. A callback `counter` sees
     each batch.
     """
     given = stacks_of(model)
@@ -47,7 +47,7 @@ def block_errors(
     for name in stacks:
         _take_over(given[name], measured[name])
     run = ErrorPass(copy, [measured[name] for name in stacks])
-    run.predict(data, batch_size=batch_size, verbose=0, callbacks=[counter])
+    run.predict(data, batch_size=batch_size, verbose=0, callbacks=[counter] if counter else [])
     return dict(zip(stacks, run.errors(), strict=True))
 
 

@@ -12,6 +12,7 @@ from keras_rk.models.conversion_plan import Plan
 from keras_rk.models.conversion_plot import Row, draw_network
 from keras_rk.models.recorded_graph import Graph
 from keras_rk.models.skip_connections import SkipConnection
+from keras_rk.notebook import as_html
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,9 @@ class ConversionReport:
     def evaluations(self) -> int:
         """How often an F is evaluated in a call of the new model."""
         return sum(block.evaluations for block in self.converted)
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON."""

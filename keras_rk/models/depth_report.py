@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_rk.layers import RKStack
 from keras_rk.models.depth_changes import Change, parts_of
+from keras_rk.notebook import as_html
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class RefinementReport:
     def errors(self) -> np.ndarray:
         """The local errors alone."""
         return np.array([block.error for block in self.blocks])
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON."""

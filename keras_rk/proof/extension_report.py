@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
+from keras_rk.notebook import as_html
 from keras_rk.numbers.coefficients import Coefficient, is_symbolic, public
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.rooted_trees import RootedTree
@@ -137,6 +138,9 @@ class ExtensionReport:
             holds = "holds" if self.order >= wish else "does not hold"
             lines.append(f"  asked for    {wish}: {holds}")
         return "\n".join([*lines, f"  verdict      {self.verdict}"])
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self), width=12)
 
     def to_dict(self) -> dict[str, Any]:
         """The report for a program, ready for JSON."""

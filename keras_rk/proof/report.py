@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_rk.butcher.tableau import Tableau
 from keras_rk.errors import TableauError
+from keras_rk.notebook import as_html
 from keras_rk.proof.digits import RESIDUAL_DIGITS, brief
 from keras_rk.proof.equations import equations_up_to
 from keras_rk.proof.extension_report import ExtensionReport
@@ -173,6 +174,9 @@ class CheckReport:
         lines = [_title(self.tableau), *_summary(self), *_failure_lines(self)]
         mends = self.suggestions[:MOST_SUGGESTIONS]
         return "\n".join([*lines, *(f"  suggestion   {mend.text}" for mend in mends)])
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self), width=12)
 
     def to_dict(self, suggestions: bool = False) -> dict[str, Any]:
         """The report for a program, ready for JSON.
