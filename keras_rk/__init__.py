@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_rk.models.conversion import convert_residuals
     from keras_rk.models.conversion_report import ConversionReport
     from keras_rk.models.depth_report import RefinementReport
+    from keras_rk.models.graph_picture import plot_model
     from keras_rk.models.method_replacement import with_method
     from keras_rk.models.monitor import RKMonitor
     from keras_rk.models.recalibration import recalibrate
@@ -57,6 +58,7 @@ __all__ = [
     "diagnostics",
     "layers",
     "order_conditions",
+    "plot_model",
     "plots",
     "recalibrate",
     "refine",
@@ -82,6 +84,7 @@ _HOME = {  # where a name comes from; a module comes from its wing
     "check": "analysis.checking",
     "check_extension": "proof.continuous",
     "convert_residuals": "models.conversion",
+    "plot_model": "models.graph_picture",
     "recalibrate": "models.recalibration",
     "refine": "models.adaptive_depth",
     "solve_order_conditions": "analysis.symbolic_solutions",
@@ -103,6 +106,7 @@ _NEED_KERAS = (
     "RefinementReport",
     "convert_residuals",
     "diagnostics",
+    "plot_model",
     "recalibrate",
     "refine",
     "unroll",
@@ -121,7 +125,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])
 
 
 def _register_layers(_keras: Any) -> None:

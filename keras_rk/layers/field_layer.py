@@ -25,6 +25,7 @@ from keras_rk.field.inputs import (
 from keras_rk.field.statistics import find_statistics
 from keras_rk.field.vector_field import VectorField, check_derivative
 from keras_rk.layers.arguments import check_float64
+from keras_rk.layers.description import description
 from keras_rk.layers.sharing import leaving_no_trace
 
 
@@ -46,6 +47,26 @@ class FieldLayer(keras.layers.Layer):
         Keras leaves them out of models in models, but not of models in other layers.
         """
         return [] if isinstance(self.layer, keras.Model) else super().metrics
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """f alone: what `model.summary(expand_nested=True)` shows below this layer.
+
+        Of an `RKStack`, f is that of one block. Method and dt stand in the layer's `repr`: a
+        summary shows names and classes only.
+        """
+        return [self.layer]
+
+    def __dir__(self) -> list[str]:
+        # Keras saves the layers that it finds so, and f has its place in a file already
+        return [name for name in super().__dir__() if name != "layers"]
+
+    def __repr__(self) -> str:
+        said = f"name={self.name}, built={self.built}"
+        try:
+            return f"<{type(self).__name__} {said}: {description(self)}>"
+        except Exception:  # a layer in the making has not all of it
+            return f"<{type(self).__name__} {said}>"
 
     @property
     def _state_dtype(self) -> str:

@@ -28,7 +28,9 @@ class RKMonitor(keras.callbacks.Callback):
                               (mean over the blocks, and over the channels)
 
     so that `History`, and each callback that comes after this one, sees them: `CSVLogger`,
-    `EarlyStopping(monitor="rk_stack_error", mode="min")`. Layers of the same name are numbered:
+    `TensorBoard`, `EarlyStopping(monitor="rk_stack_error", mode="min")`. Keras calls callbacks in
+    the order of the list, so that this one stands before those: `callbacks=[RKMonitor(),
+    CSVLogger("log.csv")]`; those that stand before it do not get these values. Layers of the same name are numbered:
     `rk_stack_error`, `rk_stack_error_1`. What is inside the blocks of an `RKStack` is not
     reported: it has no values of its own. For each `RKAdaptive` they get what its last call took:
 
