@@ -53,6 +53,25 @@ def test_callbacks_after_it_see_the_values(tmp_path):
     assert "stack_error" in (tmp_path / "log.csv").read_text().splitlines()[0].split(",")
 
 
+def test_callbacks_see_the_values_where_they_come_after_it(tmp_path):
+    """Keras calls callbacks in the order of the list, as the docstring says."""
+    before, after = (keras.callbacks.CSVLogger(tmp_path / name) for name in ("1.csv", "2.csv"))
+    history = fit(model_of(RKStack(dense(3), 2, name="stack", **PAIR)), before, RKMonitor(), after)
+    early, late = ((tmp_path / name).read_text().splitlines() for name in ("1.csv", "2.csv"))
+    assert "stack_error" not in early[0]
+    column = late[0].split(",").index("stack_error")
+    written = [float(line.split(",")[column]) for line in late[1:]]
+    np.testing.assert_allclose(written, history["stack_error"], rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="summaries are TensorFlow's")
+def test_tensorboard_shows_the_values(tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    fit(model_of(RKStack(dense(3), 2, name="stack", **PAIR)), RKMonitor(), board)
+    events = b"".join(path.read_bytes() for path in tmp_path.rglob("events*"))
+    assert b"epoch_stack_error" in events
+
+
 @keras.saving.register_keras_serializable(package="keras_rk_tests")
 class Holding(keras.layers.Layer):
     """A layer that keeps others in a dictionary of lists."""

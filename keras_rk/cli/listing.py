@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_rk.cli.columns import COLUMNS, Listed
-from keras_rk.cli.output import HOLDS
+from keras_rk.cli.output import HOLDS, terminal_width
 from keras_rk.cli.tables import table
 from keras_rk.errors import TableauError
 from keras_rk.progress import Progress
@@ -137,7 +137,7 @@ def _list(options: argparse.Namespace) -> tuple[int, str]:
             progress.step()
             rows.append(tuple(COLUMNS[name].shown(method) for name in columns))
     right = [place for place, name in enumerate(columns) if COLUMNS[name].on_right]
-    return HOLDS, table(rows, right)
+    return HOLDS, table(rows, right, terminal_width())
 
 
 def _columns(options: argparse.Namespace, used: dict[str, Any]) -> list[str]:

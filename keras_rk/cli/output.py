@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 
 from keras_rk.errors import shown
@@ -18,6 +19,7 @@ __all__ = [
     "painted",
     "prepare_streams",
     "printable",
+    "terminal_width",
     "unexpected",
     "written",
 ]
@@ -63,6 +65,11 @@ def is_colourful() -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def terminal_width() -> int | None:
+    """How wide the terminal is that is written to; None where it is none: lines stay whole."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def painted(line: str) -> str:

@@ -27,6 +27,8 @@ from keras_rk.steps.stages import combine
 class RKResidual(MethodLayer, keras.layers.Wrapper):
     """Steps of an explicit Runge-Kutta method along the vector field that a layer defines.
 
+    By default one step of the classical method of order 4 (`tableau="rk4", dt=1.0, steps=1`).
+
     The residual connection y + f(y) is a step of Euler's method for y' = f(y) with dt = 1. This
     layer takes such steps with any explicit method, given by its Butcher tableau (A, b, c):
 

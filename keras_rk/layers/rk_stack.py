@@ -26,6 +26,9 @@ from keras_rk.layers.unstacking import Single, Unstacking
 class RKStack(MethodLayer):
     """Runge-Kutta residual blocks, each with its own weights, evaluated by one loop.
 
+    By default each is one step of the classical method of order 4 (`tableau="rk4", dt=1.0,
+    steps=1`).
+
     A residual network of `depth` blocks, of which block n takes `steps` steps of an explicit
     Runge-Kutta method, given by its Butcher tableau (A, b, c), along its own vector field f_n:
 

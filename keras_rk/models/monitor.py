@@ -30,9 +30,11 @@ class RKMonitor(keras.callbacks.Callback):
     so that `History`, and each callback that comes after this one, sees them: `CSVLogger`,
     `TensorBoard`, `EarlyStopping(monitor="rk_stack_error", mode="min")`. Keras calls callbacks in
     the order of the list, so that this one stands before those: `callbacks=[RKMonitor(),
-    CSVLogger("log.csv")]`; those that stand before it do not get these values. Layers of the same name are numbered:
-    `rk_stack_error`, `rk_stack_error_1`. What is inside the blocks of an `RKStack` is not
-    reported: it has no values of its own. For each `RKAdaptive` they get what its last call took:
+    CSVLogger("log.csv")]`; those that stand before it do not get these values.
+
+    Layers of the same name are numbered: `rk_stack_error`, `rk_stack_error_1`. What is inside the
+    blocks of an `RKStack` is not reported: it has no values of its own. For each `RKAdaptive` they
+    get what its last call took:
 
         <layer name>_accepted, <layer name>_rejected    steps, as the mean over the samples
         <layer name>_evaluations                        of f, for the batch
