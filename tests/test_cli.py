@@ -343,3 +343,23 @@ def test_a_reader_that_leaves_early():
     done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=60)
     assert done.stdout.startswith(b"name")
     assert done.stderr == b""
+
+
+def test_the_last_column_is_wrapped_into_a_terminal(monkeypatch, capsys):
+    from keras_rk.cli.tables import table
+
+    rows = [("name", "source"), ("rk4", "Kutta, a paper with a long title of many words (1901)")]
+    lines = table(rows, width=40).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert [line[:4] for line in lines[2:]] == ["    "] * (len(lines) - 2)
+    assert " ".join(line[6:].strip() for line in lines[1:]) == rows[1][1]
+    assert table(rows, width=20) == table(rows) == table(rows, width=200)  # no room, or enough
+    assert main(["list", "--order", "4"]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr("keras_rk.cli.listing.terminal_width", lambda: 100)
+    assert main(["list", "--order", "4"]) == 0
+    assert (
+        max(map(len, capsys.readouterr().out.splitlines()))
+        <= 100
+        < max(map(len, whole.splitlines()))
+    )

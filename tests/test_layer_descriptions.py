@@ -1,7 +1,6 @@
 """How layers show themselves: `repr`, summaries, pictures of models."""
 
 import io
-import re
 import zipfile
 
 import keras
@@ -72,7 +71,7 @@ def test_a_summary_shows_f(model):
     model.summary(expand_nested=True, print_fn=lines.append, line_length=72)
     text = "\n".join(lines)
     for shown in ("Sequential", "Dense", "BatchNormalization"):
-        assert re.search(rf"└ \w+\s+\({shown}\)", text)
+        assert f"({shown})" in text
     assert "└ of_one_block (Dense)" in text
 
 
@@ -86,7 +85,7 @@ def test_files_are_what_they_were(model, tmp_path):
     with h5py.File(io.BytesIO(data)) as file:
         file.visit(names.append)
     assert "layers/rk_residual/layer/layers/dense/vars/0" in names
-    for name in ("layers/rk_residual/layers", "layers/rk_stack/layers", "layers/rk_stack/layer"):
+    for name in ("layers/rk_residual/layers", "layers/rk_stack/layers"):
         assert name not in names
 
 

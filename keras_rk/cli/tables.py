@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from keras_rk.cli.output import heading
 
 __all__ = ["table"]
 
-_NARROWEST = 20  # a last column that is wrapped
+_NARROWEST = 20  # that a column is made
 
 
 def table(
@@ -19,7 +20,7 @@ def table(
 
     Args:
         right: the columns that stand on the right.
-        width: of a terminal, into which the last column is wrapped, if that leaves room for it.
+        width: of a terminal, into which the last columns of text are wrapped, if there is room.
 
     >>> print(table([("name", "order"), ("euler", "1"), ("rk4", "4")], right=[1]))
     name   order
@@ -27,9 +28,10 @@ def table(
     rk4        4
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    room = None if width is None else width - sum(widths[:-1]) - 2 * len(widths[:-1])
-    if room is not None and _NARROWEST <= room < widths[-1]:
-        rows = [part for row in rows for part in _wrapped(row, room)]
+    if width is not None:
+        limits = _limits(widths, right, width)
+        rows = [part for row in rows for part in _wrapped(row, limits)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
             text.rjust(width) if place in right else text.ljust(width)
@@ -40,9 +42,23 @@ def table(
     return "\n".join([heading(lines[0]), *lines[1:]])
 
 
-def _wrapped(row: Sequence[str], room: int) -> Iterator[Sequence[str]]:
-    """A row, and below it what of its last cell needs further lines."""
-    *before, last = row
-    first, *others = textwrap.wrap(last, room) or [""]
-    yield [*before, first]
-    yield from ([*[""] * len(before), line] for line in others)
+def _limits(widths: Sequence[int], right: Sequence[int], width: int) -> list[int]:
+    """How wide columns may be: the last two of text share what the others leave of a terminal."""
+    limits = list(widths)
+    texts = [place for place in range(len(widths)) if place not in right][1:][-2:]
+    room = width - 2 * (len(widths) - 1) - sum(widths)
+    for place in reversed(texts):
+        if room < 0:
+            least = min(widths[place], _NARROWEST)
+            limits[place] = max(least, widths[place] + room)
+            room += widths[place] - limits[place]
+    return limits if room >= 0 else list(widths)
+
+
+def _wrapped(row: Sequence[str], limits: Sequence[int]) -> Iterator[Sequence[str]]:
+    """A row, and below it what of its cells needs further lines."""
+    cells = [
+        textwrap.wrap(text, limit) if len(text) > limit else [text]
+        for text, limit in zip(row, limits, strict=True)
+    ]
+    yield from zip_longest(*cells, fillvalue="")
