@@ -66,6 +66,7 @@ def test_callbacks_see_the_values_where_they_come_after_it(tmp_path):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="summaries are TensorFlow's")
 def test_tensorboard_shows_the_values(tmp_path):
+    pytest.importorskip("tensorboard")
     board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
     fit(model_of(RKStack(dense(3), 2, name="stack", **PAIR)), RKMonitor(), board)
     events = b"".join(path.read_bytes() for path in tmp_path.rglob("events*"))
