@@ -94,6 +94,17 @@ def made_again(
     """A layer of a kind, with initializers of its own.
 
     Args:
+        change: as in `with_new_initializers`.
+    """
+    return kind(**with_new_initializers(arguments, change))
+
+
+def with_new_initializers(
+    arguments: Mapping[str, Any], change: Callable[[dict], dict] = dict
+) -> dict[str, Any]:
+    """The arguments of a layer, with other initializers of the same kinds.
+
+    Args:
         change: applied to the arguments, in which initializers are configurations meanwhile.
     """
     initializers = {
@@ -105,7 +116,7 @@ def made_again(
     changed = change({**arguments, **configurations})
     for name, value in initializers.items():
         changed[name] = type(value).from_config(changed[name])
-    return kind(**changed)
+    return changed
 
 
 def of_one_kind(first: keras.layers.Layer, other: keras.layers.Layer) -> bool:

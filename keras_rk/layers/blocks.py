@@ -10,7 +10,12 @@ import keras
 import numpy as np
 
 from keras_rk.field.copies import classes_inside, made_from
-from keras_rk.field.plain_layers import arguments_of, made_again, of_one_kind
+from keras_rk.field.plain_layers import (
+    arguments_of,
+    made_again,
+    of_one_kind,
+    with_new_initializers,
+)
 from keras_rk.layers.hints import instead_of_a_layer
 
 
@@ -53,8 +58,12 @@ class BlockMaker:
             return layer
         if self.arguments is None:
             return self._copy(with_seeds(self.config, self.seed, block))
-        return made_again(
-            type(self._original), self.arguments, lambda x: with_seeds(x, self.seed, block)
+        return type(self._original)(**self.arguments_of_block(block))
+
+    def arguments_of_block(self, block: int) -> dict[str, Any]:
+        """What the layer of a block is made with, where `arguments` are known."""
+        return with_new_initializers(
+            self.arguments, lambda arguments: with_seeds(arguments, self.seed, block)
         )
 
     def _made_by_factory(self, block: int) -> keras.layers.Layer:

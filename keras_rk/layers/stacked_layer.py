@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_rk import loops
@@ -17,6 +16,15 @@ from keras_rk.field.copies import layers_inside, unfreeze
 from keras_rk.field.effects import Effects
 from keras_rk.field.vector_field import own_variables
 from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.initial_values import (
+    CONSTANTS,
+    Initializer,
+    Weight,
+    added_weights,
+    drawing,
+    sources,
+    stacking,
+)
 
 _ALIKE = ContextVar("alike", default=False)
 ELEMENTWISE = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -68,28 +76,54 @@ class StackedLayer:
             build_one: builds a layer by calling it with symbolic tensors, and checks what it does.
         """
         loops.check_stackable(self.template, layers_inside(self.template))
-        build_one(self.template)
+        with added_weights(self.template) as weights:
+            build_one(self.template)
         if self.maker.arguments is not None:  # the check of the template is one of all
             build_one = partial(_build_plain, input_shape=input_shape)
         if _ALIKE.get() and not self.existing:
             self.existing = [self.template] * depth
+        beginnings = self._drawn(depth, weights)
+        if beginnings is None:
+            beginnings = self._of_layers(depth, build_one)
+        unfrozen = self.maker.copy()
+        build_one(unfrozen)
+        unfreeze(unfrozen)
+        kinds = [variable.trainable for variable in own_variables(unfrozen)]
+        rows = zip(own_variables(self.template), kinds, beginnings, strict=True)
+        for place, (variable, trainable, initializer) in enumerate(rows):
+            # PyTorch's `zero_grad` finds weights by name, so each name occurs once in a stack.
+            name = f"{self.maker.argument}_{place}_{variable.name}"
+            shape = (depth, *variable.shape)
+            stacked = _stacked_variable(owner, name, variable, trainable, shape, initializer)
+            self.variables.append(stacked)
+        self.existing = []
+        self.note_flags()
+
+    def _drawn(self, depth: int, weights: Sequence[Weight]) -> list[Initializer] | None:
+        """Initializers of the stacked variables, where Keras's arguments tell all initial values.
+
+        Args:
+            weights: those that the template has added.
+        """
+        arguments = self.maker.arguments
+        if self.existing or arguments is None or self.maker.factory is not None:
+            return None
+        names = sources(self.template, weights, arguments)
+        if names is None:
+            return None
+        constants = {name: keras.initializers.get(name) for name in CONSTANTS}
+        first = {name: getattr(self.template, name) for name in arguments}
+        blocks = [first, *map(self.maker.arguments_of_block, range(1, depth))]
+        return [drawing([{**block, **constants}[name] for block in blocks]) for name in names]
+
+    def _of_layers(self, depth: int, build_one: Callable[[Any], None]) -> list[Initializer]:
+        """The same from a layer for each block."""
         layers = self.existing or [self.template, *map(self.maker.make, range(1, depth))]
         for layer in layers:
             if not self.existing and layer is not self.template:
                 build_one(layer)
         check_same_variables([self.template, *layers])
-        unfrozen = self.maker.copy()
-        build_one(unfrozen)
-        unfreeze(unfrozen)
-        kinds = [variable.trainable for variable in own_variables(unfrozen)]
-        columns = zip(*map(own_variables, layers), strict=True)
-        rows = zip(own_variables(self.template), kinds, columns, strict=True)
-        for place, (variable, trainable, values) in enumerate(rows):
-            # PyTorch's `zero_grad` finds weights by name, so each name occurs once in a stack.
-            name = f"{self.maker.argument}_{place}_{variable.name}"
-            self.variables.append(_stacked_variable(owner, name, variable, trainable, values))
-        self.existing = []
-        self.note_flags()
+        return [stacking(column) for column in zip(*map(own_variables, layers), strict=True)]
 
     def note_flags(self) -> None:
         """Remembers which weights of the template are frozen."""
@@ -140,11 +174,12 @@ def _stacked_variable(
     name: str,
     variable: keras.Variable,
     trainable: bool,
-    values: Sequence[keras.Variable],
+    shape: tuple[int, ...],
+    initializer: Initializer,
 ) -> keras.Variable:
     stacked = owner.add_weight(
-        shape=(len(values), *variable.shape),
-        initializer=_stacking(values),
+        shape=shape,
+        initializer=initializer,
         dtype=variable.dtype,
         trainable=trainable,
         autocast=False,
@@ -157,20 +192,6 @@ def _stacked_variable(
     if trainable:
         stacked.trainable = variable.trainable
     return stacked
-
-
-def _stacking(variables: Sequence[keras.Variable]) -> Callable[..., Any]:
-    """An initializer that stacks the values which the variables have when it is called."""
-
-    def initializer(shape: Any, dtype: Any = None) -> Any:
-        values = [variable.value for variable in variables]
-        try:
-            stacked = np.stack([ops.convert_to_numpy(value) for value in values])
-        except Exception:  # values without numbers, while Keras looks for shapes
-            stacked = ops.stack(values)
-        return ops.convert_to_tensor(stacked, dtype=dtype)
-
-    return initializer
 
 
 def per_block_regularizer(regularizer: Any) -> Any:
