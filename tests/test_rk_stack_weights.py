@@ -1,13 +1,16 @@
 """The weights of a stack: initial values, regularizers and constraints are those of its blocks."""
 
 import itertools
+import random
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_rk.layers import RKStack
+from keras_rk.layers import RKStack, initial_values
+from keras_rk.layers.blocks import BlockMaker
+from keras_rk.layers.stacked_layer import StackedLayer
 from tests.keras_helpers import dense, normal, numpy
 
 GLOROT = 6.0 / (8 + 8)  # the square of the bound of glorot_uniform for 8 inputs and 8 outputs
@@ -57,6 +60,80 @@ def test_initial_values_are_those_of_single_layers():
     for layer in expected:
         layer.build((None, 3))
     np.testing.assert_array_equal(kernels(built(make)), [numpy(layer.kernel) for layer in expected])
+
+
+def drawn_layers():
+    f = {"kernel_initializer": "he_normal", "bias_initializer": "normal"}
+    wide = {**f, "kernel_size": 3, "padding": "same"}
+    layers = keras.layers
+    return {
+        "Dense": layers.Dense(4, **f),
+        "Dense, orthogonal": layers.Dense(4, kernel_initializer="orthogonal"),
+        "Dense, seeded": dense(4, seed=7),
+        "Dense, not drawn": layers.Dense(4, kernel_initializer="identity", bias_initializer="ones"),
+        "Conv1D": layers.Conv1D(4, **wide),
+        "DepthwiseConv1D": layers.DepthwiseConv1D(3, padding="same"),
+        "SeparableConv1D": layers.SeparableConv1D(4, 3, padding="same"),
+        "BatchNormalization": layers.BatchNormalization(gamma_initializer="uniform"),
+        "LayerNormalization": layers.LayerNormalization(beta_initializer="truncated_normal"),
+        "GroupNormalization": layers.GroupNormalization(2),
+        "RMSNormalization": layers.RMSNormalization(),
+        "PReLU": layers.PReLU(alpha_initializer="lecun_uniform"),
+    }
+
+
+@pytest.mark.parametrize("many", [100, 2])  # from which number on they are drawn in one graph
+@pytest.mark.parametrize("name", drawn_layers())
+def test_values_drawn_without_layers_are_those_of_layers(monkeypatch, name, many):
+    monkeypatch.setattr(initial_values, "MANY", many)
+    shape, layer, seed = (None, 5, 4), drawn_layers()[name], None if "seeded" in name else 3
+    maker = BlockMaker(layer, seed, "layer")
+    expected = [maker.make(block) for block in range(3)]
+    for one in expected:
+        one.build(shape)
+    monkeypatch.setattr(StackedLayer, "_of_layers", None)  # which would make them
+    stack = StackedLayer(maker)
+    owner = keras.layers.Layer()
+    stack.build(owner, 3, shape, lambda layer: layer.build(shape))
+    for place, variable in enumerate(stack.variables):
+        values = [numpy(one.variables[place]) for one in expected]
+        np.testing.assert_array_equal(numpy(variable), values)
+
+
+def weights_after(seed):
+    keras.utils.set_random_seed(seed)
+    stack = built(keras.layers.Dense(3), after=keras.layers.Dense(3))
+    return [numpy(variable) for variable in stack.weights], random.random()
+
+
+def test_values_drawn_without_layers_follow_the_seed_of_keras(monkeypatch):
+    drawn, next_number = weights_after(5)
+    monkeypatch.setattr(StackedLayer, "_drawn", lambda *_: None)
+    of_layers, same_number = weights_after(5)
+    assert next_number == same_number
+    for one, other in zip(drawn, of_layers, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: keras.layers.Dense(3, lora_rank=1),
+        lambda: keras.layers.BatchNormalization(renorm=True),
+        lambda: keras.layers.Dropout(0.5),
+        lambda: keras.Sequential([keras.layers.Dense(3)]),
+        lambda: lambda block: keras.layers.Dense(3),
+    ],
+    ids=["lora", "renormalization", "seed", "model", "factory"],
+)
+def test_values_that_arguments_do_not_tell_are_those_of_layers(monkeypatch, layer):
+    made = []
+    make = BlockMaker.make
+    monkeypatch.setattr(
+        BlockMaker, "make", lambda maker, block: made.append(block) or make(maker, block)
+    )
+    built(layer())
+    assert made[-2:] == [1, 2]
 
 
 SEEDS = {

@@ -13,9 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rk import loops
 from keras_rk.field.vector_field import own_variables
 
 CONSTANTS = ("zeros", "ones")
+MANY = 100  # blocks: fewer are drawn sooner than a graph is made
 Initializer = Callable[..., Any]
 
 
@@ -70,12 +72,35 @@ def drawing(initializers: Sequence[Initializer]) -> Initializer:
     """An initializer of stacked values, each drawn as that of a block."""
 
     def initializer(shape: Any, dtype: Any = None) -> Any:
-        first = initializers[0]
+        first, shape_of_one = initializers[0], tuple(shape[1:])
         if not hasattr(first, "seed"):
-            return ops.broadcast_to(first(shape[1:], dtype=dtype), shape)
-        return stacked((one(shape[1:], dtype=dtype) for one in initializers), dtype)
+            return ops.broadcast_to(first(shape_of_one, dtype=dtype), shape)
+        if len(initializers) >= MANY and loops.prefers_graphs():
+            return _drawn_in_one_graph(initializers, shape_of_one, dtype)
+        return stacked([one(shape_of_one, dtype=dtype) for one in initializers], dtype)
 
     return initializer
+
+
+def _drawn_in_one_graph(initializers: Sequence[Any], shape: Any, dtype: Any) -> Any:
+    """The same values, drawn from the seeds in one loop of the backend."""
+    first = initializers[0]
+
+    def draw(seed: Any) -> Any:
+        return type(first)(**{**first.get_config(), "seed": _Seed(seed)})(shape, dtype=dtype)
+
+    seeds = np.array([(one.seed, 0) for one in initializers], "int64")
+    return loops.compiled(lambda seeds: ops.map(draw, seeds))(ops.convert_to_tensor(seeds))
+
+
+class _Seed(keras.random.SeedGenerator):
+    """A seed that may be a tensor, drawn from once."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def next(self, ordered: bool = True) -> Any:
+        return self.value
 
 
 def stacking(variables: Sequence[keras.Variable]) -> Initializer:

@@ -194,6 +194,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return _native().compiled(function) if _is("jax", "tensorflow") else function
 
 
+def prefers_graphs() -> bool:
+    """Whether calling operations one by one takes several times longer than a graph of them."""
+    return _is("tensorflow")
+
+
 def in_python(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, which `torch.compile` is kept out of."""
     if _is("torch") and _native().is_dynamo_compiling():
