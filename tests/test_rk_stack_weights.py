@@ -96,8 +96,10 @@ def test_values_drawn_without_layers_are_those_of_layers(monkeypatch, name, many
     owner = keras.layers.Layer()
     stack.build(owner, 3, shape, lambda layer: layer.build(shape))
     for place, variable in enumerate(stack.variables):
-        values = [numpy(one.variables[place]) for one in expected]
+        values = np.stack([numpy(one.variables[place]) for one in expected])
         np.testing.assert_array_equal(numpy(variable), values)
+        variable.assign(2 * values)  # each value has a place of its own
+        np.testing.assert_array_equal(numpy(variable), 2 * values)
 
 
 def weights_after(seed):

@@ -74,7 +74,7 @@ def drawing(initializers: Sequence[Initializer]) -> Initializer:
     def initializer(shape: Any, dtype: Any = None) -> Any:
         first, shape_of_one = initializers[0], tuple(shape[1:])
         if not hasattr(first, "seed"):
-            return ops.broadcast_to(first(shape_of_one, dtype=dtype), shape)
+            return stacked([first(shape_of_one, dtype=dtype)] * shape[0], dtype)
         if len(initializers) >= MANY and loops.prefers_graphs():
             return _drawn_in_one_graph(initializers, shape_of_one, dtype)
         return stacked([one(shape_of_one, dtype=dtype) for one in initializers], dtype)
