@@ -19,7 +19,10 @@ VIEWS = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.
 
 
 def drop_writes(module: GraphModule) -> None:
-    """Operations that write into a value that nothing else is a view of return a new one."""
+    """Operations that write into a value that nothing else is a view of return a new one.
+
+    The graph is to be recompiled, or taken apart.
+    """
     nodes = list(module.graph.nodes)
     for number, node in enumerate(nodes):
         functional = _without_write(node)
@@ -28,7 +31,6 @@ def drop_writes(module: GraphModule) -> None:
         written, node.target = node.args[0], functional
         for later in set(written.users).intersection(nodes[number + 1 :]):
             later.replace_input_with(written, node)
-    module.recompile()
 
 
 def simplify(module: GraphModule, own: int = 0) -> None:
@@ -50,7 +52,7 @@ def part(
     arguments: Sequence[Node],
     returned: Sequence[Node | None],
     origin: Callable[[Node], Node] = lambda node: node,
-) -> GraphModule:
+) -> Part:
     """Some operations of a graph, as a graph of their own.
 
     Args:
@@ -66,7 +68,18 @@ def part(
             copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
     new.output(tuple(None if node is None else copies[node] for node in returned))
     new.eliminate_dead_code()
-    return GraphModule(module, new)
+    return Part(module, new)
+
+
+class Part(GraphModule):
+    """A graph that is still to be rewritten: its Python code is written once, by `finish`."""
+
+    def recompile(self) -> None:
+        """Nothing yet."""
+
+    def finish(self) -> Part:
+        super().recompile()
+        return self
 
 
 def adding(function: Callable[..., Sequence[Any]], results: Sequence[int]) -> Callable:

@@ -234,7 +234,7 @@ class _TracedScan:
                 for place in traced.differentiable
             ]
             if batched:  # those of many outputs at once cannot be added in place
-                found = traced.functional(*needed, *received)
+                found = traced.functional()(*needed, *received)
             else:
                 found = traced.backward(*needed, *received, *gradients.values())
             del needed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from threading import RLock
 from typing import Any
 
@@ -29,7 +30,8 @@ class Traced:
         forward: inputs -> outputs, and the values that `backward` needs.
         backward: those values, a gradient for each of `differentiable`, and a sum for each of
             `summed`, which its gradient is added to -> a gradient for each of `with_gradient`.
-        functional: the same without the sums: a gradient for each of `with_gradient`.
+        functional: returns the same without the sums, a gradient for each of `with_gradient`;
+            made when second derivatives ask for it.
         length: how many outputs there are.
         differentiable, with_gradient: positions of outputs and of inputs.
         summed: the positions of the constants that a gradient reaches.
@@ -38,7 +40,7 @@ class Traced:
 
     forward: Callable[..., Sequence[Any]]
     backward: Callable[..., Sequence[Any]]
-    functional: Callable[..., Sequence[Any]]
+    functional: Callable[[], Callable[..., Sequence[Any]]]
     length: int
     differentiable: tuple[int, ...]
     with_gradient: tuple[int, ...]
@@ -120,15 +122,20 @@ def _trace(
     reached = [
         n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
     ]
-    _, functional = _split(graph, len(inputs), len(outputs))
-    if compiled:
-        forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
-    elif not torch_graphs.writes(graph):
+    if not compiled and not torch_graphs.writes(graph):
         torch_graphs.simplify(forward, len(outputs))
         torch_graphs.simplify(backward)
         for part in (forward, backward):
             torch_fusions.fuse(part)
             torch_calls.call_directly(part)
+    forward, backward = forward.finish(), backward.finish()
+    if compiled:
+        forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
+
+    @cache
+    def functional() -> Callable:
+        return _split(graph, len(inputs), len(outputs))[1].finish()
+
     return Traced(
         forward,
         torch_graphs.adding(backward, reached),
