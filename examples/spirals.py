@@ -59,15 +59,15 @@ PIXELS = 240
 
 
 def two_spirals(
-    points: int, rng: np.random.Generator, noise: float = 0.5
+    points: int, rng: np.random.Generator, noise: float = 0.5, degrees: float = 780.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points on two spirals, and which spiral (0 or 1) each lies on.
 
-    The first is (-r cos r, r sin r) with r up to 780 degrees (13.6), r² uniform, plus noise
+    The first is (-r cos r, r sin r) with r up to `degrees` (780 are 13.6), r² uniform, plus noise
     uniform in [0, noise); the second is the first turned by half a turn. It is the generator of
     "Solving the Two Spirals problem with Keras" (glowingpython.blogspot.com, 2017).
     """
-    r = np.sqrt(rng.random((points // 2, 1))) * math.radians(780)
+    r = np.sqrt(rng.random((points // 2, 1))) * math.radians(degrees)
     first = np.hstack([-np.cos(r) * r, np.sin(r) * r]) + noise * rng.random((points // 2, 2))
     labels = np.repeat([[0.0], [1.0]], points // 2, axis=0)
     return np.vstack([first, -first]).astype("float32"), labels.astype("float32")

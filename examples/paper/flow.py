@@ -57,7 +57,7 @@ def draw(folder: Folder, file: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from training import paper_data
+    from spirals_example import paper_data
 
     _, _, x, y = paper_data(0)
     figure, rows = plt.subplots(
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("flow.png"))
     args = parser.parse_args(argv)
     folder = Folder(args.results)
-    missing = [m for m in METHODS if not folder.has(Network(method=m), 0)]
+    missing = [m for m in METHODS if not folder.weights_file(Network(method=m), 0).exists()]
     if missing:
         raise SystemExit(
             f"{args.results} lacks networks of depth 50 with seed 0: {', '.join(missing)}. "

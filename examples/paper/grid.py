@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 DEPTHS = tuple(range(5, 51, 5))
 CONSTRUCTION_DEPTHS = (10, 25, 40, 50)
 STEP_SIZES = (0.1, 0.5, 0.8, 1.0, 1.5)
-METHODS = ("standard", "residual", "residual2", "euler", "heun2", "rk4", "rk8", "inconsistent")
+SHALLOW = tuple(depth for depth in DEPTHS if depth <= 15)
+DEEP = tuple(depth for depth in DEPTHS if depth >= 40)
+# "residual" is "euler" with dt = 1 to the last bit, so that it is not trained a second time.
+METHODS = ("standard", "residual2", "euler", "heun2", "rk4", "rk8", "inconsistent")
+CONVERGENT = ("euler", "heun2", "rk4")
 # How often F is evaluated in a block; "residual2" has an F of two layers, evaluated once.
 STAGES = {
     **{"standard": 1, "residual": 1, "residual2": 1, "euler": 1, "heun2": 2, "rk4": 4},
     **{"rk8": 11, "inconsistent": 4},
 }
-EXPERIMENTS = ("depth", "normalization", "dt", "construction", "ode", "digits")
+HORIZON = 5.0  # dt = HORIZON / depth: deeper networks take smaller steps to the same end
+HORIZON_DEPTHS = (10, 20, 40, 80)
+HARDER = ("spirals_turns", "spirals_noise")
+EXPERIMENTS = (
+    *("depth", "horizon", "ode", "roughness", "dt", "schedule", "harder"),
+    *("normalization", "construction", "digits"),
+)
+DIAGNOSED = ("horizon", "ode", "roughness")  # the networks that are asked whether they are ODEs
+MANY, SOME, FEW = 20, 10, 5  # seeds
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Network:
     """What a network is; with a seed, it is trained and becomes a record.
 
     Attributes:
-        data: "spirals", or "digits".
+        data: "spirals"; "spirals_turns" and "spirals_noise", which are harder; or "digits".
         method: "standard", "residual", "residual2" (two layers in F), a Runge-Kutta method, or
             "inconsistent": the stages of RK4 with weights of 1/2 each, which sum to two.
         depth: the number of blocks.
@@ -36,6 +49,7 @@ class Network:
         stddev: of normal initial weights in F; None for Keras's default, Glorot's.
         activation_after: whether the activation is applied to the sum as well.
         smoothness: the weight of the penalty on differences of the weights of consecutive blocks.
+        schedule: of Adam's learning rate: "constant", Keras's 0.001, or "cosine", from there to 0.
     """
 
     data: str = "spirals"
@@ -48,6 +62,7 @@ class Network:
     stddev: float | None = None
     activation_after: bool = False
     smoothness: float = 0.0
+    schedule: str = "constant"
 
     def __post_init__(self) -> None:
         if self.dt == 1.0:  # with a factor of one both ways are the same network
@@ -117,7 +132,7 @@ def construction_networks(depths: tuple[int, ...]) -> list[Network]:
     ]
     variants += [
         Network(method=method, normalization=where, activation=activation)
-        for method in ("residual", "residual2")
+        for method in ("euler", "residual2")
         for where in ("none", "inside", "inside_last")
         for activation in ("tanh", "relu")
     ]
@@ -145,6 +160,45 @@ def digits_networks(
     ]
 
 
+def horizon_networks(
+    methods: tuple[str, ...], depths: tuple[int, ...] = HORIZON_DEPTHS, **others: Any
+) -> list[Network]:
+    """Ever more and smaller steps to the same end: dt = HORIZON / depth."""
+    return [
+        Network(method=method, depth=depth, dt=HORIZON / depth, **others)
+        for method in methods
+        for depth in depths
+    ]
+
+
+def roughness_networks(methods: tuple[str, ...]) -> list[Network]:
+    """A penalty on rough weights that stays as it is with depth, and one that grows with it.
+
+    With dt = T / depth, depth * sum |w_{k+1} - w_k|^2 is an integral of |dw/dt|^2 in the limit
+    (Thorpe and van Gennip, Deep limits of residual neural networks); without the factor it
+    vanishes there. Both are equal at the first depth.
+    """
+    return list(
+        dict.fromkeys(
+            replace(network, smoothness=0.01 * factor)
+            for network in horizon_networks(methods, normalization="none")
+            for factor in (1, network.depth // HORIZON_DEPTHS[0])
+        )
+    )
+
+
+def harder_networks(methods: tuple[str, ...], depths: tuple[int, ...] = (10, 50)) -> list[Network]:
+    """On harder spirals: equal depths, and blocks for about as many evaluations as Euler's 50."""
+    return [
+        network
+        for data in HARDER
+        for network in (
+            *depth_networks(depths, methods, data=data),
+            *(Network(data, method, 50 // STAGES[method]) for method in methods[2:]),
+        )
+    ]
+
+
 def experiments(quick: bool) -> dict[str, list[Network]]:
     """The networks of each experiment; some belong to several."""
     return quick_experiments() if quick else full_experiments()
@@ -152,41 +206,85 @@ def experiments(quick: bool) -> dict[str, list[Network]]:
 
 def full_experiments() -> dict[str, list[Network]]:
     """Everything."""
-    methods = ("euler", "heun2", "rk4", "rk8")
+    methods = (*CONVERGENT, "rk8")
     in_f = {"methods": ("euler",), "activation": "relu"}
     return {
         "depth": [
             *depth_networks(DEPTHS),
             *depth_networks((12,), ("rk4",)),  # as many evaluations as 48 blocks of Euler
         ],
-        "normalization": normalization_networks(DEPTHS, methods),
+        "horizon": [
+            *horizon_networks(CONVERGENT, normalization="none"),
+            *horizon_networks(("rk8",), HORIZON_DEPTHS[:2], normalization="none"),
+            *horizon_networks(("euler", "rk4")),
+        ],
+        "ode": ode_networks(CONVERGENT),
+        "roughness": roughness_networks(("euler", "rk4")),
         "dt": [
             *dt_networks(STEP_SIZES, methods),
-            *dt_networks(STEP_SIZES, methods[:3], normalization="none"),
+            *dt_networks(STEP_SIZES, CONVERGENT, normalization="none"),
             *dt_networks(STEP_SIZES, **in_f, normalization="inside"),
             *dt_networks(STEP_SIZES, **in_f, normalization="inside_last"),
         ],
+        "schedule": depth_networks((10, 50), ("standard", *CONVERGENT), schedule="cosine"),
+        "harder": harder_networks(("standard", *CONVERGENT)),
+        "normalization": [
+            *normalization_networks(DEPTHS, CONVERGENT),
+            *normalization_networks((10, 30, 50), ("rk8",)),  # which takes as long as all others
+        ],
         "construction": construction_networks(CONSTRUCTION_DEPTHS),
-        "ode": ode_networks(methods[:3]),
         "digits": digits_networks(3),
     }
 
 
 def quick_experiments() -> dict[str, list[Network]]:
     """Some of it, enough to see the shape of every figure."""
-    methods = ("euler", "residual")
     in_f = {"normalization": "inside_last", "activation": "relu"}
     return {
         "depth": depth_networks((5, 20, 50)),
-        "normalization": normalization_networks((20,), ("euler", "heun2", "rk4")),
+        "horizon": horizon_networks(("euler",), (10, 20), normalization="none"),
+        "ode": ode_networks(("euler",))[:2],
+        "roughness": roughness_networks(("euler",))[:2],
         "dt": [
             *dt_networks((0.1, 1.0, 1.5), ("euler",)),
             *dt_networks((0.1, 1.0, 1.5), ("euler",), **in_f),
         ],
-        "construction": [n for n in construction_networks((25,)) if n.method in methods],
-        "ode": ode_networks(("euler",))[:2],
+        "schedule": depth_networks((10,), ("standard", "euler"), schedule="cosine"),
+        "harder": harder_networks(("standard", "euler", "rk4"), (10,)),
+        "normalization": normalization_networks((20,), CONVERGENT),
+        "construction": [n for n in construction_networks((25,)) if n.method == "euler"],
         "digits": digits_networks(1, ("euler", "rk4")),
     }
+
+
+def seeds_of(network: Network) -> int:
+    """With how many seeds a network is trained in the full run.
+
+    MANY where a question of the report hangs on it: differences of accuracy between seeds have a
+    standard deviation of about 0.03, so that 20 seeds find a difference of 0.02 with 80 %, and show
+    one smaller than 0.02 to be so. SOME for RK8, whose eleven stages take as long as all other
+    methods together. FEW for what is shown beside, or has effects ten times as large: a shortcut
+    that is scaled, constructions that may have been the paper's, places of normalization.
+    """
+    if network not in _answering():
+        return FEW
+    return SOME if network.method == "rk8" else MANY
+
+
+@cache
+def _answering() -> frozenset[Network]:
+    """The networks that questions of the report hang on."""
+    groups = full_experiments()
+    by_depth = depth_networks((*SHALLOW, *DEEP), ("standard", *CONVERGENT, "rk8"))
+    step_sizes = [
+        network
+        for network in groups["dt"]
+        if network.scaled == "residual" and network.method in CONVERGENT
+        if network.activation == "tanh"
+    ]
+    horizon = horizon_networks(CONVERGENT, normalization="none")
+    whole = (groups[name] for name in ("ode", "roughness", "schedule", "harder"))
+    return frozenset([*by_depth, *step_sizes, *horizon, *(n for group in whole for n in group)])
 
 
 def unique(groups: dict[str, list[Network]]) -> Iterator[Network]:

@@ -14,17 +14,22 @@ SUBSTEPS = (1, 2, 4, 8, 16)
 
 
 def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
-    """Runs the diagnostics on the test points of a trained network, and keeps what they say."""
+    """Runs the diagnostics on the test points of a trained network, and keeps what they say.
+
+    Beside it stands a network like it that is not trained: small steps, or small weights, make any
+    network an ODE, so that only a distance below that one's has been learned.
+    """
+    from harder import points
     from networks import build
-    from training import paper_data, right
+    from training import right
 
     from keras_rk import diagnostics
 
     model = build(network)
     model.set_weights(folder.weights(network, seed))
-    x_train, _, x, y = paper_data(seed)
+    x_train, _, x, y = points(network.data, seed)
     options = {"verbose": 0, "metric": right, "calibration": x_train}
-    options |= {"control": 0, "coarsening": ()}
+    options |= {"control": 1, "coarsening": ()}
     constant = diagnostics.ode_consistency(
         model, x, y, methods=METHODS, substeps=SUBSTEPS, weights="piecewise_constant", **options
     )

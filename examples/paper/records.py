@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +57,27 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, settings: dict[str, Any], machine: dict[str, Any]) -> None:
-        """Makes the folder; refuses one whose networks were trained otherwise."""
+    def open(self, settings: dict[str, dict[str, Any]], machine: dict[str, Any]) -> None:
+        """Makes the folder; refuses one whose networks were trained otherwise.
+
+        Args:
+            settings: what must not change, as in {"epochs": {"spirals": 200}}; what a folder does
+                not know yet is added to it.
+        """
         file = self.path / "settings.json"
         try:
             stored = json.loads(file.read_text()) if file.exists() else {**settings, "machines": []}
         except ValueError as error:
             raise SystemExit(f"{file} cannot be read: {error}") from error
-        for name, value in settings.items():
-            if stored.get(name) != value:
+        for name, values in settings.items():
+            known = stored.get(name, {})
+            if any(known.get(key, value) != value for key, value in values.items()):
                 raise SystemExit(
-                    f"{self.path} holds networks trained with {name} {stored.get(name)}. "
-                    f"Choose another --output. Received: {name} {value}."
+                    f"{self.path} holds networks trained with {name} {known}. "
+                    f"Choose another --output. Received: {name} {values}."
                 )
-        if machine not in stored["machines"]:
+            stored[name] = {**known, **values}
+        if machine and machine not in stored["machines"]:
             stored["machines"].append(machine)
         try:
             with replacing(file) as temporary:
@@ -80,6 +88,24 @@ class Folder:
     def settings(self) -> dict[str, Any]:
         """What `open` wrote."""
         return json.loads((self.path / "settings.json").read_text())
+
+    def adopt(self, earlier: Folder, wanted: Iterable[tuple[Network, int]]) -> int:
+        """Copies records, without weights, of an earlier run; returns how many.
+
+        A network trains alike whichever seeds train beside it, so that it need not be trained again
+        where nothing but its record is needed.
+        """
+        settings = earlier.settings()
+        epochs = self.settings()["epochs"]
+        self.open({"epochs": {k: v for k, v in settings["epochs"].items() if k in epochs}}, {})
+        found = {(network, seed): record for network, seed, record in earlier.records()}
+        missing = [one for one in wanted if one in found and not self.has(*one)]
+        for network, seed in missing:
+            record = {**found[network, seed], "network": network.to_dict()}
+            write_json(self.file(network, seed), record)
+        for machine in settings["machines"] if missing else ():
+            self.open({}, machine)
+        return len(missing)
 
     def file(self, network: Network, seed: int) -> Path:
         return self.path / "records" / network.name / f"seed{seed}.json"
@@ -123,7 +149,10 @@ class Folder:
                     f"{file} is not what a run writes: {error}. Delete it, and run.py trains that "
                     "network again."
                 ) from error
-            yield Network(**found["network"]), found["seed"], found
+            network = Network(**found["network"])
+            if network.method == "residual":  # as earlier runs called it, where it is no second one
+                network = replace(network, method="euler")
+            yield network, found["seed"], found
 
     def pack(self, file: Path) -> None:
         """Writes all but the weights to an archive, the same bytes for the same records."""

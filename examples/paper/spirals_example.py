@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from spirals import BATCH, paper_data
+from spirals import BATCH, paper_data, two_spirals
 from spirals_results import CURVES, Record, replacing
 
-__all__ = ["BATCH", "CURVES", "Record", "paper_data", "replacing"]
+__all__ = ["BATCH", "CURVES", "Record", "paper_data", "replacing", "two_spirals"]

@@ -7,6 +7,7 @@ seed has its own points, initial weights and batches.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from grid import Network
+from harder import points
 from networks import build, stack_of
 from records import record
-from spirals_example import BATCH, CURVES, paper_data
+from spirals_example import BATCH, CURVES
 
 Values = list[Any]
 
@@ -46,13 +48,21 @@ def right(logits: Any, labels: Any) -> Any:
     return jnp.mean((logits > 0) == (labels > 0.5))
 
 
+def learning_rate(network: Network, steps: int) -> Any:
+    """Keras's default for Adam, or a fall from there to 0 in that many steps."""
+    rate = 0.001
+    if network.schedule == "constant":
+        return rate
+    return keras.optimizers.schedules.CosineDecay(rate, steps)
+
+
 class Trainer:
     """A network, and the compiled functions that train it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, steps: int) -> None:
         self.network = network
         self.model = build(network)
-        self.optimizer = keras.optimizers.Adam()
+        self.optimizer = keras.optimizers.Adam(learning_rate(network, steps))
         self.optimizer.build(self.model.trainable_variables)
         stack = {id(variable) for variable in stack_of(self.model).trainable_variables}
         self.stacked = [id(v) in stack for v in self.model.trainable_variables]
@@ -133,9 +143,10 @@ class Trainer:
         return [values[id(variable)] for variable in self.model.weights]
 
 
-def load_data(seeds: list[int]) -> Data:
+def load_data(network: Network, seeds: list[int]) -> Data:
     """The points of each seed."""
-    return Data(*(np.stack(parts) for parts in zip(*map(paper_data, seeds), strict=True)))
+    each = (points(network.data, seed) for seed in seeds)
+    return Data(*(np.stack(parts) for parts in zip(*each, strict=True)))
 
 
 def train(
@@ -143,8 +154,8 @@ def train(
 ) -> list[tuple[dict[str, Any], list[np.ndarray]]]:
     """Trains a network with each seed; a record and the weights for each."""
     start = time.perf_counter()
-    trainer = Trainer(network)
-    data = jax.device_put(load_data(seeds))
+    data = jax.device_put(load_data(network, seeds))
+    trainer = Trainer(network, epochs * math.ceil(data.x.shape[1] / BATCH))
     state = trainer.initial(seeds)
     shuffles = [np.random.default_rng(seed) for seed in seeds]
     curves: dict[str, list[Any]] = {curve: [] for curve in CURVES}

@@ -28,11 +28,12 @@ class Job:
     def cost(self) -> float:
         """Roughly its seconds on one core, for the time left and the order of jobs."""
         if self.diagnoses:
-            return 15 * len(self.seeds)
+            return 8 * len(self.seeds)
         if self.network.data == "digits":
             return len(self.seeds) * (12 + self.network.evaluations * self.epochs / 30)
         each = 0.03 if self.network.normalization in ("after", "none") else 0.05
-        return 4 + each * len(self.seeds) * self.network.evaluations * self.epochs / 200
+        each *= 1.6 if self.network.method == "rk8" else 1
+        return 7 + each * len(self.seeds) * self.network.evaluations * self.epochs / 200
 
 
 @dataclass(frozen=True)
