@@ -66,9 +66,9 @@ def write_report(results: Results, output: Path) -> None:
         "",
         "Written down in `plan.py` before seeds from 5 on, and the experiments horizon, roughness, "
         "schedule and harder, were trained; seeds 0 to 4 of the others were known. "
-        f"{len(found)} comparisons, each of differences seed by seed, with Student's intervals. All "
-        "p are after Holm's "
-        'correction over all tests of a question. "Differs": paired t test. "Not by the margin": '
+        f"{len(found)} comparisons, each of differences seed by seed, with Student's intervals. "
+        "All p are after Holm's correction over all "
+        'tests of a question. "Differs": paired t test. "Not by the margin": '
         f"that a difference is smaller than {MARGIN:g} (two one-sided tests, TOST), or, of deep "
         f"networks against shallow ones, that it is not lower by {MARGIN:g} (non-inferiority). "
         '"Found with 80 %": the difference that would have been found with that probability. '
