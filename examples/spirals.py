@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spirals_results import CURVES, Folder, Record
+from spirals_results import CURVES, LAST, Folder, Record, at_the_end
 
 NETWORKS = ("standard", "residual", "euler", "heun2", "rk4", "rk8")
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -367,11 +367,14 @@ class Progress:
 
 def print_table(records: list[Record]) -> None:
     width = max(len(record["network"]) for record in records)
-    print(f"\n{'network':{width}}  parameters   train    test  seconds")
+    epochs = min(LAST, len(records[0]["history"]["val_accuracy"]))
+    print(f"\ntrain: in the end. test: mean and range of the last {epochs} epochs.")
+    print(f"{'network':{width}}  parameters   train    {'test':22}  seconds")
     for record in records:
+        mean, low, high = at_the_end(record)
         print(
             f"{record['network']:{width}}  {record['parameters']:10,}  "
-            f"{record['train_accuracy']:.4f}  {record['test_accuracy']:.4f}  "
+            f"{record['train_accuracy']:.4f}  {mean:.4f} ({low:.3f} to {high:.3f})  "
             f"{record['seconds']:7.1f}"
         )
 

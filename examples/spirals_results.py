@@ -17,9 +17,23 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 PANELS = (
     ("loss", "training loss"),
     ("accuracy", "accuracy on training points, during the epoch"),
-    ("val_accuracy", "accuracy on test points, after the epoch"),
 )
+LAST = 20  # epochs: test accuracy jumps from one to the next, so that one alone says little
 Record = dict[str, Any]
+
+
+def at_the_end(record: Record) -> tuple[float, float, float]:
+    """The mean of the test accuracy over the last epochs, the lowest and the highest."""
+    values = record["history"]["val_accuracy"][-LAST:]
+    return float(np.mean(values)), min(values), max(values)
+
+
+def running_mean(values: list[float]) -> np.ndarray:
+    """For each epoch the mean over it and the ones before it, at most LAST together."""
+    sums = np.cumsum([0.0, *values])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - LAST, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 @contextlib.contextmanager
@@ -109,43 +123,71 @@ class Folder:
 
 
 def draw_curves(records: list[Record], title: str) -> Any:
-    """Loss and accuracies over the epochs, a line per network."""
+    """Loss and training accuracy over the epochs, and test accuracy in a panel for each network."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
-    colors = colormaps["tab10"](range(10))
-    figure = Figure(figsize=(14, 4.8), layout="constrained")
+    columns = min(6, len(records))
+    rows = math.ceil(len(records) / columns)
+    figure = Figure(figsize=(14, 4.4 + 2.3 * rows), layout="constrained")
     figure.suptitle(title)
-    panels = figure.subplots(1, len(PANELS))
-    thickness = 1.0 if len(records[0]["history"]["loss"]) <= 60 else 0.6
-    for axes, (curve, label) in zip(panels, PANELS, strict=True):
-        for number, record in enumerate(records):
-            values = record["history"][curve]
-            is_dashed = number in range(2, len(records), 2)  # over its neighbour, if they agree
-            axes.plot(
-                range(1, len(values) + 1),
-                values,
-                linestyle="--" if is_dashed else "-",
-                linewidth=thickness * (1.7 if is_dashed else 2.7),
-                zorder=3 if is_dashed else 2,
-                marker="o" if len(values) == 1 else None,
-                color=colors[number % len(colors)],
-                label=record["network"],
-            )
+    upper, lower = figure.subfigures(2, 1, height_ratios=[3.6, 2.3 * rows])
+    colors = [colormaps["tab10"](number % 10) for number in range(len(records))]
+    for axes, (curve, label) in zip(upper.subplots(1, len(PANELS)), PANELS, strict=True):
+        curves = [record["history"][curve] for record in records]
+        _draw_together(axes, curves, colors)
         axes.set_title(label, fontsize=11)
         axes.set_xlabel("epoch")
-        axes.grid(alpha=0.3)
-        values = np.concatenate([record["history"][curve] for record in records])
         if curve != "loss":
             axes.set_ylim(top=1.01)
-        elif np.nanmax(values) > 5 * np.nanmin(values):
+        elif np.nanmax(curves) > 5 * np.nanmin(curves):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(_loss_label))
             axes.yaxis.set_minor_formatter(FuncFormatter(_loss_label))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8))
+    lower.suptitle(
+        f"accuracy on test points, after each epoch (thin) and over the last {LAST} (thick)",
+        fontsize=11,
+    )
+    panels = lower.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, record, color in zip(panels, records, colors, strict=False):
+        _draw_test_accuracy(axes, record, color)
+    for axes in panels[len(records) :]:
+        axes.remove()
+    handles = upper.axes[0].get_lines()
+    labels = [record["network"] for record in records]
+    upper.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8))
     return figure
+
+
+def _draw_together(axes: Any, curves: list[list[float]], colors: list[Any]) -> None:
+    """A line for each network."""
+    thickness = 1.0 if len(curves[0]) <= 60 else 0.6
+    for number, values in enumerate(curves):
+        is_dashed = number in range(2, len(curves), 2)  # over its neighbour, if they agree
+        axes.plot(
+            range(1, len(values) + 1),
+            values,
+            linestyle="--" if is_dashed else "-",
+            linewidth=thickness * (1.7 if is_dashed else 2.7),
+            zorder=3 if is_dashed else 2,
+            marker="o" if len(values) == 1 else None,
+            color=colors[number],
+        )
+    axes.grid(alpha=0.3)
+
+
+def _draw_test_accuracy(axes: Any, record: Record, color: Any) -> None:
+    """The test accuracy of one network, and its running mean."""
+    values = record["history"]["val_accuracy"]
+    epochs = range(1, len(values) + 1)
+    axes.plot(epochs, values, color=color, linewidth=0.6, alpha=0.6)
+    marker = "o" if len(values) == 1 else None
+    axes.plot(epochs, running_mean(values), color=color, linewidth=2, marker=marker)
+    mean, low, high = at_the_end(record)
+    axes.set_title(f"{record['network']}\n{mean:.3f} ({low:.2f} to {high:.2f})", fontsize=10)
+    axes.set_ylim(top=1.01)
+    axes.grid(alpha=0.3)
 
 
 def _loss_label(value: float, _position: int) -> str:

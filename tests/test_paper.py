@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -26,7 +27,9 @@ if keras.backend.backend() != "jax":
 PAPER = Path(__file__).parents[1] / "examples" / "paper"
 sys.path.insert(0, str(PAPER))
 grid = importlib.import_module("grid")
+harder = importlib.import_module("harder")
 networks = importlib.import_module("networks")
+plan = importlib.import_module("plan")
 records = importlib.import_module("records")
 run = importlib.import_module("run")
 training = importlib.import_module("training")
@@ -86,7 +89,88 @@ def test_the_quick_run_has_networks_of_each_experiment(experiment):
     assert grid.experiments(True)[experiment]
 
 
+@pytest.mark.parametrize("depth", [10, 20, 40, 80])
+@pytest.mark.parametrize("method", ["euler", "heun2", "rk4"])
+def test_deeper_networks_take_smaller_steps_to_the_same_end(method, depth):
+    network = Network(method=method, depth=depth, normalization="none", dt=5 / depth)
+    assert network in grid.experiments(False)["horizon"]
+    assert grid.seeds_of(network) == 20
+
+
+def test_the_penalty_that_grows_with_depth_is_the_other_one_at_the_first():
+    networks = [n for n in grid.experiments(False)["roughness"] if n.method == "rk4"]
+    weights = {(n.depth, n.smoothness) for n in networks}
+    assert weights == {
+        *((depth, 0.01) for depth in (10, 20, 40, 80)),
+        *((20, 0.02), (40, 0.04), (80, 0.08)),
+    }
+
+
+@pytest.mark.parametrize(
+    "network, seeds",
+    [
+        (Network(method="standard", depth=50), 20),
+        (Network(method="rk4", depth=5), 20),
+        (Network(method="heun2", dt=0.1), 20),
+        (Network(method="euler", depth=10, schedule="cosine"), 20),
+        (Network("spirals_noise", "rk4", 12), 20),
+        (Network(method="rk4", smoothness=0.1), 20),
+        (Network(method="rk8", depth=45), 10),
+        (Network(method="euler", depth=25), 5),
+        (Network(method="heun2", dt=0.5, scaled="shortcut"), 5),
+        (Network(method="rk8", dt=0.5), 5),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_questions_get_more_seeds(network, seeds):
+    assert network in set(grid.unique(grid.experiments(False)))
+    assert grid.seeds_of(network) == seeds
+
+
+# ---------------------------------------------------------------------------------------- plan
+
+
+PLAN = plan.plan()
+
+
+def test_every_planned_comparison_has_a_claim_of_its_own():
+    assert len({one.claim for one in PLAN}) == len(PLAN)
+    assert {one.question for one in PLAN} == set(plan.QUESTIONS)
+
+
+def test_what_is_compared_is_trained_and_what_is_asked_of_diagnoses_diagnosed():
+    groups = grid.experiments(False)
+    assert plan.networks_of(PLAN) <= set(grid.unique(groups))
+    asked = [one for one in PLAN if one.measure != "accuracy"]
+    assert plan.networks_of(asked) <= set(run.diagnosed(groups))
+
+
+def test_networks_that_are_one_count_once():
+    compared = plan.networks_of(PLAN)
+    assert not any(network.method == "residual" for network in compared)
+    assert Network(method="rk8", dt=0.1) not in compared
+    assert Network(method="rk8", dt=0.1, scaled="shortcut") in compared
+
+
 # ------------------------------------------------------------------------------------ networks
+
+
+@pytest.mark.parametrize("data, radius", [("spirals", 13.6), ("spirals_turns", 20.4)])
+def test_spirals_turn(data, radius):
+    x, y, x_test, y_test = harder.points(data, 0)
+    assert (x.shape, x_test.shape) == ((2000, 2), (600, 2))
+    assert abs(np.linalg.norm(x, axis=1).max() - radius) < 1
+    assert np.mean(y) == np.mean(y_test) == 0.5
+
+
+def test_noise_is_normal():
+    """The half turn between the spirals leaves noise as it is, and r is known from the angle."""
+    rng = np.random.default_rng(0)
+    plain, _ = spirals.two_spirals(2000, rng, 0.0)
+    noise = harder.points("spirals_noise", 0)[0] - plain
+    np.testing.assert_allclose(noise.std(axis=0), 0.8, rtol=0.05)
+    np.testing.assert_allclose(noise.mean(axis=0), 0.0, atol=0.06)
+    np.testing.assert_allclose(np.mean(np.abs(noise) < 0.8), 0.6827, atol=0.02)
 
 
 def outputs(network, x, seed=0):
@@ -133,7 +217,11 @@ def fitted(network, seed):
     order = np.random.default_rng(seed).permutation(len(x))
     keras.utils.set_random_seed(seed)
     model = networks.build(network)
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    rate = 0.001
+    if network.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, math.ceil(len(x) / 32))
+    optimizer = keras.optimizers.Adam(rate)
+    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
     history = model.fit(x[order], y[order], batch_size=32, shuffle=False, verbose=0)
     return model.get_weights(), history.history["loss"]
 
@@ -144,6 +232,7 @@ def fitted(network, seed):
         Network(method="standard", depth=3),
         Network(method="rk4", depth=2, normalization="inside"),
         Network(method="euler", depth=3, dt=0.5, scaled="shortcut", activation="relu"),
+        Network(method="euler", depth=1, normalization="none", schedule="cosine"),
     ],
     ids=lambda network: network.name,
 )
@@ -204,6 +293,31 @@ def test_more_seeds_train_only_what_is_missing(small, tmp_path):
     first = (tmp_path / "records/rk4_depth2_after/seed0.json").read_bytes()
     assert "2 of 4 are finished" in call("--seeds", 2, *options)[1]
     assert (tmp_path / "records/rk4_depth2_after/seed0.json").read_bytes() == first
+
+
+def test_seeds_can_begin_later(small, tmp_path):
+    options = ("--experiments", "depth", "--jobs", 1, "--output", tmp_path, "--seeds", 1)
+    assert "0 of 2 are finished" in call(*options, "--first-seed", 3)[1]
+    names = {file.name for file in tmp_path.glob("records/*/*.json")}
+    assert names == {"seed3.json"}
+
+
+def test_records_of_an_earlier_run_are_taken(small, tmp_path):
+    earlier = records.Folder(tmp_path / "earlier")
+    earlier.open({"epochs": {"spirals": 1}}, {"machine": "another"})
+    trained, diagnosed = SMALL["depth"][1], SMALL["ode"][0]
+    for network in (trained, diagnosed):
+        record = {"network": network.to_dict(), "seed": 0, "test_accuracy": 0.5}
+        records.write_json(earlier.file(network, 0), record)
+    earlier.pack(tmp_path / "records.tar.xz")
+    folder = records.Folder(tmp_path / "new")
+    folder.open({"epochs": {"spirals": 1, "digits": 1}}, {"machine": "this one"})
+    seeds = {network: range(1) for network in grid.unique(SMALL)}
+    taken = run.adopted(tmp_path / "records.tar.xz", seeds, {diagnosed}, folder)
+    assert taken == 1
+    assert [(of, seed) for of, seed, _ in folder.records()] == [(trained, 0)]
+    machines = [one["machine"] for one in folder.settings()["machines"]]
+    assert machines == ["this one", "another"]
 
 
 def test_other_settings_are_refused(small, tmp_path):
@@ -281,6 +395,7 @@ def test_a_scheduler_that_is_not_there(small, tmp_path, monkeypatch):
         (["--seeds", "0"], "at least 1. Received: '0'"),
         (["--epochs", "many"], "at least 1. Received: 'many'"),
         (["--experiments", "depht"], "invalid choice: 'depht'"),
+        (["--first-seed", "-1"], "at least 0. Received: '-1'"),
     ],
 )
 def test_bad_options(options, message, capsys):

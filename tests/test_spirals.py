@@ -190,6 +190,22 @@ def test_run_succeeds_and_prints_a_table(short_run):
     assert [line.split()[:2] for line in table[1:3]] == [["residual", "241"], ["euler", "241"]]
 
 
+def test_the_table_holds_the_mean_and_the_range_of_the_last_epochs(short_run):
+    accuracies = record(short_run[2], "euler")["history"]["val_accuracy"]
+    line = next(line for line in short_run[1].splitlines() if line.startswith("euler "))
+    mean, low, high = sum(accuracies) / 2, min(accuracies), max(accuracies)
+    assert f"{mean:.4f} ({low:.3f} to {high:.3f})" in line
+
+
+def test_the_running_mean_is_over_the_last_twenty():
+    values = np.random.default_rng(0).random(50).tolist()
+    means = results.running_mean(values)
+    expected = [np.mean(values[max(0, n - 20) : n]) for n in range(1, 51)]
+    np.testing.assert_allclose(means, expected)
+    ending = results.at_the_end({"history": {"val_accuracy": values}})
+    np.testing.assert_allclose(ending, [np.mean(values[30:]), min(values[30:]), max(values[30:])])
+
+
 @pytest.mark.parametrize("name", ["curves.png", "regions.png"])
 def test_run_writes_pictures(short_run, name):
     picture = (short_run[2] / name).read_bytes()

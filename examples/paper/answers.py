@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from grid import STEP_SIZES, experiments
-from ode import consistency_by_seed
-from questions import ACCURACY, DEEP, RUNGE_KUTTA, SHALLOW, small
+from grid import DEEP, SHALLOW, STEP_SIZES, full_experiments
+from plan import MARGIN, QUESTIONS, RUNGE_KUTTA, WEIGHTS, limits, named
+from questions import ACCURACY
 from results import Results, published_depths, published_step_sizes
-from significance import Comparison, interval
+from significance import Comparison
 from words import WAYS, Lines, penalty, table
-
-QUESTIONS = (
-    "Do plain deep networks degrade?",
-    "Does the residual connection cure it?",
-    "Do Runge-Kutta networks cure it too?",
-    "Which residual connection and which dt is best?",
-    "Does the analogy to ODEs hold?",
-)
-MATTERS = 0.02  # smaller differences of accuracy are not called a degradation
 
 
 class Evidence:
@@ -29,40 +20,27 @@ class Evidence:
         self.by_claim = {one.claim: one for one in found}
 
     def decline(self, method: str) -> Comparison | None:
-        return self.by_claim.get(f"{method}: depth 40 to 50 - depth 5 to 15")
+        return self.by_claim.get(f"{named(method)}: depth 40 to 50 - depth 5 to 15")
 
     def against(self, one: str, other: str) -> Comparison | None:
-        return self.by_claim.get(f"depth 40 to 50: {one} - {other}")
+        return self.by_claim.get(f"depth 40 to 50: {named(one)} - {named(other)}")
 
     def degrades(self, method: str) -> bool | None:
         """Whether deep networks are worse than shallow ones; None if that is not decided."""
-        return lower(self.decline(method))
+        one = self.decline(method)
+        if one is None:
+            return None
+        if one.is_worse and not one.is_not_worse:
+            return True
+        return False if one.is_not_worse else None
 
     def cured(self, method: str) -> bool | None:
-        """Whether deep networks do not degrade, and are better than standard ones."""
+        """Whether deep networks are shown not to degrade, and to be better than standard ones."""
         against = self.against(method, "standard")
-        degrades, better = self.degrades(method), higher(against)
-        if degrades or better is False:
+        degrades = self.degrades(method)
+        if degrades or (against and (against.is_worse or against.is_the_same)):
             return False
-        return True if degrades is False and better else None
-
-
-def lower(one: Comparison | None) -> bool | None:
-    """Whether a difference is negative; None if there may be one that the test does not show."""
-    if one is None:
-        return None
-    if one.significant and one.difference.mean < -MATTERS:
-        return True
-    return False if one.difference.mean >= -MATTERS else None
-
-
-def higher(one: Comparison | None) -> bool | None:
-    """Whether a difference is positive; None if there may be one that the test does not show."""
-    if one is None:
-        return None
-    if one.significant and one.difference.mean > 0:
-        return True
-    return False if one.difference.mean <= MATTERS else None
+        return True if degrades is False and against and against.is_better else None
 
 
 def questions(results: Results, found: Sequence[Comparison]) -> Lines:
@@ -73,7 +51,7 @@ def questions(results: Results, found: Sequence[Comparison]) -> Lines:
         residual(evidence),
         runge_kutta(evidence),
         step_sizes(results, found),
-        ode(results),
+        ode(results, evidence),
     )
     paper = (
         paper_decline("standard"),
@@ -83,8 +61,8 @@ def questions(results: Results, found: Sequence[Comparison]) -> Lines:
         "asked; its published figures hold no measurement of it",
     )
     rows = [
-        [question, theirs, *ours]
-        for question, theirs, ours in zip(QUESTIONS, paper, answers, strict=True)
+        [QUESTIONS[number], theirs, *ours]
+        for number, (theirs, ours) in enumerate(zip(paper, answers, strict=True), 1)
     ]
     return table(["question", "the paper's figures", "ours", "what decides"], rows, "llll")
 
@@ -97,7 +75,7 @@ def statistic(one: Comparison | None) -> str:
     """A comparison in a cell."""
     if one is None:
         return "-"
-    return f"{one.claim}: {one.difference.mean:+.3f} (p = {small(one.corrected)})"
+    return f"{one.claim}: {one.mean}, {one.verdict}"
 
 
 def paper_decline(method: str) -> str:
@@ -115,29 +93,33 @@ def degradation(evidence: Evidence) -> tuple[str, str]:
 
 
 def residual(evidence: Evidence) -> tuple[str, str]:
-    statistics = (evidence.against("residual", "standard"), evidence.decline("residual"))
-    return yes(evidence.cured("residual")), "; ".join(map(statistic, statistics))
+    statistics = (evidence.against("euler", "standard"), evidence.decline("euler"))
+    return yes(evidence.cured("euler")), "; ".join(map(statistic, statistics))
 
 
 def runge_kutta(evidence: Evidence) -> tuple[str, str]:
     cured = {method: evidence.cured(method) for method in RUNGE_KUTTA}
-    if set(cured.values()) == {None}:
+    if all(evidence.decline(method) is None for method in RUNGE_KUTTA):
         return yes(None), "-"
-    worse = [
-        method
-        for method in RUNGE_KUTTA
-        if (one := evidence.against(method, "residual"))
-        and one.significant
-        and one.difference.mean < 0
-    ]
     answer = yes(False if False in cured.values() else None if None in cured.values() else True)
     for outcome, words in ((True, "Cured"), (False, "not cured"), (None, "not decided")):
         methods = [method for method in cured if cured[method] is outcome]
         if methods or outcome:
-            answer += f"{' ' if outcome else '; '}{words}: {', '.join(methods) or 'none'}"
-    answer += f". Worse than the residual network: {', '.join(worse) or 'none'}."
-    statistics = [evidence.against(method, "residual") for method in RUNGE_KUTTA]
+            answer += f"{' ' if outcome else '; '}{words}: {listed(methods)}"
+    # Euler's network is the residual one
+    against = {method: evidence.against(method, "euler") for method in RUNGE_KUTTA[1:]}
+    beside = {method: one for method, one in against.items() if one}
+    worse = [method for method, one in beside.items() if one.is_worse]
+    same = [method for method, one in beside.items() if one.is_the_same]
+    rest = [m for m, one in beside.items() if m not in worse + same and not one.is_better]
+    answer += f". Worse than the residual network: {listed(worse)}."
+    answer += f" Within {MARGIN:g} of it: {listed(same)}; open: {listed(rest)}."
+    statistics = [*map(evidence.decline, RUNGE_KUTTA), *against.values()]
     return answer, "; ".join(statistic(one) for one in statistics if one)
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def paper_step_sizes() -> str:
@@ -155,21 +137,23 @@ def step_sizes(results: Results, found: Sequence[Comparison]) -> tuple[str, str]
         these = [one for one in found if one.question == 4 and words in one.claim]
         if not these:
             continue
-        worse = [one for one in these if one.significant and one.difference.mean < 0]
-        better = [one for one in these if one.significant and one.difference.mean > 0]
+        worse = [one for one in these if one.is_worse]
+        better = [one for one in these if one.is_better]
+        same = [one for one in these if one.is_the_same]
         answers.append(
             f"{words}: of {len(these)} comparisons with dt = 1, {len(worse)} are worse and "
-            f"{len(better)} better; best mean: {best_step_sizes(results, scaled)}"
+            f"{len(better)} better, {len(same)} within {MARGIN:g}; "
+            f"best mean: {best_step_sizes(results, scaled)}"
         )
         largest = max(these, key=lambda one: abs(one.difference.mean))
-        decides.append(statistic(largest))
+        decides.append(f"largest: {statistic(largest)}")
     return "; ".join(answers) or yes(None), "; ".join(decides) or "-"
 
 
 def best_step_sizes(results: Results, scaled: str) -> str:
     """How often each dt has the best mean."""
     groups: dict[str, dict[float, float]] = {}
-    for network in experiments(quick=False)["dt"]:
+    for network in full_experiments()["dt"]:
         for way in ("residual", "shortcut") if network.dt == 1.0 else (network.scaled,):
             if way == scaled and network in results:
                 group = f"{network.method} {network.normalization} {network.activation}"
@@ -180,30 +164,38 @@ def best_step_sizes(results: Results, scaled: str) -> str:
     return ", ".join(f"dt {dt:g} in {count} of {len(winners)}" for dt, count in counts.items())
 
 
-def ode(results: Results) -> tuple[str, str]:
-    """Which networks most seeds of which are found to behave like an ODE."""
-    kinds = {"constant": "weights constant in each block", "interpolated": "weights interpolated"}
+def ode(results: Results, evidence: Evidence) -> tuple[str, str]:
+    """Which networks are shown to be near their limit, and to lose no accuracy on the way."""
     answers, decides = [], []
-    networks = experiments(quick=False)["ode"]
-    for weights, words in kinds.items():
-        are, are_not = [], []
-        for network in networks:
-            found = consistency_by_seed(results, network, weights).values()
-            if found:
-                verdicts = [one["verdict"] == "behaves like an ODE" for one in found]
-                (are if sum(verdicts) > len(verdicts) / 2 else are_not).append(penalty(network))
-                if not network.smoothness:
-                    distance = interval([one["distance"] for one in found])
-                    lost = interval([one["accuracy_lost"] for one in found])
-                    decides.append(
-                        f"{penalty(network)}, {weights}: distance {distance.mean:.2g}, "
-                        f"accuracy lost {lost.mean:.3f}"
-                    )
-        if are or are_not:
-            answer = "**Yes**" if not are_not else "**For some**" if are else "**No**"
+    for weights, words in WEIGHTS.items():
+        are, are_not, unknown = [], [], []
+        for network in full_experiments()["ode"]:
+            if (weights, words) not in limits(network):
+                continue
+            claim = f"{penalty(network)}, {words}"
+            near = evidence.by_claim.get(f"log10 of distance, over 0.05: {claim}")
+            lost = evidence.by_claim.get(f"accuracy lost in the limit: {claim}")
+            if near is None or lost is None:
+                continue
+            if near.is_worse and lost.is_the_same:
+                are.append(penalty(network))
+            elif near.is_better or (lost.is_better and not lost.is_the_same):
+                are_not.append(penalty(network))
+            else:
+                unknown.append(penalty(network))
+            if not network.smoothness:
+                distances = [one["distance"] for one in results.resolved(network, weights).values()]
+                decides.append(
+                    f"{penalty(network)}, {weights}: distance {min(distances):.2g} to "
+                    f"{max(distances):.2g}, accuracy lost {lost.mean}"
+                )
+        if are or are_not or unknown:
+            answer = "**Yes**" if not (are_not or unknown) else "**For some**" if are else "**No**"
+            if not are and unknown:
+                answer = "Not shown"
             answers.append(
                 f"{answer}, {words}. ODEs: {'; '.join(are) or 'none'}. Not: "
-                f"{'; '.join(are_not) or 'none'}."
+                f"{'; '.join(are_not) or 'none'}. Open: {'; '.join(unknown) or 'none'}."
             )
     if not answers:
         return yes(None), "-"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from grid import Network, experiments
+from grid import Network
 from records import Folder
-from results import Results
 
 METHODS = ("euler", "heun2", "rk4")
 SUBSTEPS = (1, 2, 4, 8, 16)
@@ -42,20 +40,3 @@ def diagnose(folder: Folder, network: Network, seed: int) -> dict[str, Any]:
     found["steepness"] = diagnostics.lipschitz(model, x, verbose=0).to_dict()
     folder.keep_diagnosis(network, seed, found)
     return found
-
-
-def consistency_by_seed(
-    results: Results, network: Network, weights: str = "constant"
-) -> dict[int, dict[str, Any]]:
-    """The consistency of a network with its limit, for each seed whose limit is known."""
-    return {
-        seed: one[weights]
-        for seed, one in results.diagnoses.get(network, {}).items()
-        if weights in one and one[weights]["is_resolved"]
-    }
-
-
-def ode_pairs() -> list[tuple[Network, Network]]:
-    """Networks without a penalty, and with one, which differ in nothing else."""
-    networks = experiments(quick=False)["ode"]
-    return [(replace(one, smoothness=0.0), one) for one in networks if one.smoothness]

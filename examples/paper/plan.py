@@ -1,5 +1,8 @@
 """What is compared, written down before the networks are trained.
 
+(Before seeds from 5 on, and the experiments horizon, roughness, schedule and harder. Seeds 0 to 4
+of the others were there already.)
+
 Each comparison belongs to a question, names its networks and what is measured of them, and says
 which tests decide it. The report draws its sentences from these tests and from nothing else.
 
@@ -156,7 +159,9 @@ def step_sizes() -> Iterator[Planned]:
         if network.dt == 1.0 or is_the_same(network):
             continue
         claim = f"{formula(network)}: dt {network.dt:g} - dt 1"
-        yield Planned(4, claim, (network,), (replace(network, dt=1.0),))
+        # scaled shortcuts lose 0.1 to 0.5: nobody asks whether they are within 0.02
+        tests = (DIFFERS,) if network.scaled == "shortcut" else (DIFFERS, WITHIN)
+        yield Planned(4, claim, (network,), (replace(network, dt=1.0),), tests)
     for method in CONVERGENT:
         first, *_, last = horizon_networks((method,), normalization="none")
         claim = f"{method}, dt = 5 / depth, no BN: depth {last.depth} - depth {first.depth}"

@@ -1,169 +1,152 @@
-"""The paper's five questions: the comparisons that decide them, and the answers these give."""
+"""What the records say on each planned comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from grid import DEPTHS, Network, depth_networks, digits_networks, experiments
-from ode import consistency_by_seed, ode_pairs
-from results import Measure, Results, measure
+from grid import Network
+from plan import NEAR, QUESTIONS, Planned, plan
+from results import Results, endpoint
 from significance import Comparison, compare, holm
-from words import Lines, formula, penalty, table
+from words import Lines, table
 
-SHALLOW = tuple(depth for depth in DEPTHS if depth <= 15)
-DEEP = tuple(depth for depth in DEPTHS if depth >= 40)
-RUNGE_KUTTA = ("euler", "heun2", "rk4", "rk8")
-ACCURACY = measure("test_accuracy")
-MATCHED = (  # networks with about as many evaluations of F: 50, 50, 48 and 55; 20, 20, 20
-    (("euler", 50), ("heun2", 25), ("rk4", 12), ("rk8", 5)),
-    (("euler", 20), ("heun2", 10), ("rk4", 5)),
-)
+ACCURACY = endpoint()
+Values = dict[int, float]
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """Every test of the report, corrected together."""
-    found = [
-        *decline(results),
-        *against(results, 2, "residual", "standard"),
-        *(one for m in RUNGE_KUTTA for one in against(results, 3, m, "standard")),
-        *(
-            one
-            for m in (*RUNGE_KUTTA, "inconsistent")
-            for one in against(results, 3, m, "residual")
-        ),
-        *step_sizes(results),
-        *ode(results),
-        *normalization(results),
-        *matched(results),
-        *digits(results),
-    ]
-    return holm(found)
-
-
-def pair(
-    results: Results,
-    question: int,
-    claim: str,
-    a: Iterable[Network],
-    b: Iterable[Network],
-    of: Measure = ACCURACY,
-) -> Iterator[Comparison]:
-    """Compares the means over two groups of networks, if both are there."""
-    one, other = results.mean_by_seed(a, of), results.mean_by_seed(b, of)
-    yield from of_values(question, claim, one, other)
-
-
-def of_values(
-    question: int, claim: str, one: dict[int, float], other: dict[int, float]
-) -> Iterator[Comparison]:
-    seeds = sorted(set(one) & set(other))
-    if len(seeds) > 1:
-        yield compare(question, claim, [one[s] for s in seeds], [other[s] for s in seeds])
-
-
-def in_both(
-    results: Results, a: list[Network], b: list[Network]
-) -> tuple[list[Network], list[Network]]:
-    """Of two lists of networks, one beside the other, those that are there on both sides."""
-    there = [(x, y) for x, y in zip(a, b, strict=True) if x in results and y in results]
-    return [x for x, _ in there], [y for _, y in there]
-
-
-def decline(results: Results) -> Iterator[Comparison]:
-    """How much accuracy is lost from shallow to deep networks."""
-    for method in ("standard", "residual", "residual2", *RUNGE_KUTTA, "inconsistent"):
-        question = {"standard": 1, "residual": 2, "residual2": 2}.get(method, 3)
-        claim = f"{method}: depth 40 to 50 - depth 5 to 15"
-        deep, shallow = (depth_networks(depths, (method,)) for depths in (DEEP, SHALLOW))
-        yield from pair(results, question, claim, deep, shallow)
-
-
-def against(results: Results, question: int, one: str, other: str) -> Iterator[Comparison]:
-    """Two methods in deep networks."""
-    claim = f"depth 40 to 50: {one} - {other}"
-    networks = [depth_networks(DEEP, (method,)) for method in (one, other)]
-    yield from pair(results, question, claim, *in_both(results, *networks))
-
-
-def step_sizes(results: Results) -> Iterator[Comparison]:
-    """Each dt against 1."""
-    for network in experiments(quick=False)["dt"]:
-        if network.dt == 1.0:
-            continue
-        claim = f"{formula(network)}: dt {network.dt:g} - dt 1"
-        yield from pair(results, 4, claim, [network], [replace(network, dt=1.0)])
-
-
-def ode(results: Results) -> Iterator[Comparison]:
-    """What accuracy is lost on the way to the limit, and what smoothness changes in that."""
-    lost = {}
-    for network in experiments(quick=False)["ode"]:
-        found = consistency_by_seed(results, network)
-        lost[network] = {seed: one["accuracy_lost"] for seed, one in found.items()}
-        claim = f"accuracy lost in the limit: {penalty(network)}"
-        yield from of_values(5, claim, lost[network], dict.fromkeys(lost[network], 0.0))
-    for rough, smooth in ode_pairs():
-        claim = f"accuracy lost in the limit: {penalty(rough)} - penalty {smooth.smoothness:g}"
-        yield from of_values(5, claim, lost[rough], lost[smooth])
-
-
-def normalization(results: Results) -> Iterator[Comparison]:
-    """Statistics for each evaluation against shared ones, and both against BN after the step."""
-    for method in RUNGE_KUTTA:
-        groups = {
-            where: depth_networks(DEPTHS, (method,), normalization=where)
-            for where in ("after", "inside", "inside_shared")
-        }
-        for one, other in (("inside", "inside_shared"), ("inside", "after")):
-            claim = f"{method}, all depths: BN {one} - BN {other}".replace("_", " ")
-            yield from pair(results, 0, claim, *in_both(results, groups[one], groups[other]))
-
-
-def matched(results: Results) -> Iterator[Comparison]:
-    """Networks with equally many evaluations of F."""
-    for first, *others in MATCHED:
-        euler = Network(method=first[0], depth=first[1])
-        for method, depth in others:
-            network = Network(method=method, depth=depth)
-            claim = (
-                f"{network.evaluations} evaluations: {method}, depth {depth} "
-                f"- euler, depth {euler.depth}"
-            )
-            yield from pair(results, 0, claim, [network], [euler])
-
-
-def digits(results: Results) -> Iterator[Comparison]:
-    """On digits: equally many parameters, and equally many evaluations."""
-    networks = digits_networks(3)
-    for one in networks:
-        for other in networks:
-            same_parameters = one.depth == other.depth and other.method == "euler"
-            same_evaluations = one.evaluations == other.evaluations and other.method == "euler"
-            if one.method != "euler" and (same_parameters or same_evaluations):
-                what = "parameters" if same_parameters else "evaluations"
-                claim = (
-                    f"digits, equal {what}: {one.method}, {one.depth} blocks "
-                    f"- euler, {other.depth} blocks"
+    """Every test of the report, corrected within each question."""
+    by_question: dict[int, list[Comparison]] = {number: [] for number in QUESTIONS}
+    for planned in plan():
+        values = values_of(results, planned)
+        if len(values) > 1:
+            by_question[planned.question].append(
+                compare(
+                    planned.question,
+                    planned.claim,
+                    list(values.values()),
+                    [0.0] * len(values),
+                    planned.tests,
+                    planned.margin,
+                    planned.overlap,
                 )
-                yield from pair(results, 0, claim, [one], [other])
+            )
+    return [one for group in by_question.values() for one in holm(group)]
+
+
+def values_of(results: Results, planned: Planned) -> Values:
+    """What is measured, for each seed that has all of it."""
+    if planned.measure == "accuracy":
+        groups = [results.mean_by_seed(group, ACCURACY) for group in (planned.a, planned.b)]
+        return minus(*groups) if planned.b else groups[0]
+    name, weights = planned.measure.split(":")
+    return DIAGNOSED[name](results, planned, weights)
+
+
+def minus(one: Values, other: Values) -> Values:
+    return {seed: one[seed] - other[seed] for seed in sorted(set(one) & set(other))}
+
+
+def lost(results: Results, planned: Planned, weights: str) -> Values:
+    found = results.resolved(planned.a[0], weights)
+    return {seed: one["accuracy_lost"] for seed, one in found.items()}
+
+
+def log_distances(results: Results, network: Network, weights: str) -> Values:
+    """The common logarithm of the distance from the limit."""
+    found = results.resolved(network, weights)
+    return {s: float(np.log10(one["distance"])) for s, one in found.items() if one["distance"]}
+
+
+def near(results: Results, planned: Planned, weights: str) -> Values:
+    found = log_distances(results, planned.a[0], weights)
+    return {seed: value - float(np.log10(NEAR)) for seed, value in found.items()}
+
+
+def learned(results: Results, planned: Planned, weights: str) -> Values:
+    found = results.resolved(planned.a[0], weights)
+    controls = {
+        seed: float(np.log10(one["control"][0]["distance"]))
+        for seed, one in found.items()
+        if one.get("control") and one["control"][0]["distance"]
+    }
+    return minus(log_distances(results, planned.a[0], weights), controls)
+
+
+def distance(results: Results, planned: Planned, weights: str) -> Values:
+    return minus(*(log_distances(results, n, weights) for n in (planned.a[0], planned.b[0])))
+
+
+def exponent(results: Results, planned: Planned, weights: str) -> Values:
+    """To which power of depth the distance falls, by least squares, for each seed."""
+    depths = np.log10([network.depth for network in planned.a])
+    values = [log_distances(results, network, weights) for network in planned.a]
+    seeds = sorted(set.intersection(*map(set, values)))
+    return {seed: float(np.polyfit(depths, [one[seed] for one in values], 1)[0]) for seed in seeds}
+
+
+DIAGNOSED: dict[str, Callable[[Results, Planned, str], Values]] = {
+    **{"lost": lost, "near": near, "learned": learned},
+    **{"distance": distance, "exponent": exponent},
+}
 
 
 def comparison_table(found: Sequence[Comparison]) -> Lines:
-    """Comparisons, one in a row."""
-    headings = ["accuracy on test points", "mean difference", "p", "corrected", ""]
-    rows = [
-        [
-            one.claim,
-            f"{one.difference.mean:+.3f} ± {one.difference.half_width:.3f}",
-            small(one.p),
-            small(one.corrected),
-            "differs" if one.significant else "no difference shown",
-        ]
-        for one in found
+    """Comparisons, one in a row, for each question."""
+    lines: Lines = []
+    for number, question in QUESTIONS.items():
+        these = [one for one in found if one.question == number]
+        if these:
+            tests = sum(not np.isnan(p) for one in these for p in (one.p, one.at_least, one.within))
+            lines += [f"### {question}", "", f"Corrected over {tests} tests.", ""]
+            lines += table(HEADINGS, map(row, these), "lrrrrrl")
+    return lines
+
+
+def shown(found: Sequence[Comparison]) -> Lines:
+    """What the tests on accuracies show: the claims by verdict, for each question."""
+    lines: Lines = []
+    for number, question in QUESTIONS.items():
+        these = [one for one in found if one.question == number and "log10" not in one.claim]
+        these = [one for one in these if "exponent" not in one.claim]
+        groups: dict[str, list[Comparison]] = {}
+        for one in these:
+            groups.setdefault(one.verdict, []).append(one)
+        if groups:
+            lines += [f"**{question}**", ""]
+        for verdict in sorted(groups):
+            claims = "; ".join(
+                f"{one.claim} ({one.difference.mean:+.3f})" for one in groups[verdict]
+            )
+            lines += [f"* {verdict}: {claims}."]
+        lines += [""] if groups else []
+    return lines
+
+
+HEADINGS = [
+    "",
+    "seeds",
+    "mean [95 % interval]",
+    "p: differs",
+    "p: not by the margin",
+    "found with 80 %",
+    "shown",
+]
+
+
+def row(one: Comparison) -> list[str]:
+    """A comparison in a table; p are corrected."""
+    by_margin = one.corrected_within if np.isnan(one.at_least) else one.corrected_at_least
+    return [
+        one.claim,
+        str(one.difference.count),
+        one.mean,
+        small(one.corrected),
+        small(by_margin),
+        "-" if np.isnan(one.detectable) else f"{one.detectable:.3f}",
+        one.verdict,
     ]
-    return table(headings, rows, "lrrrl")
 
 
 def small(p: float) -> str:

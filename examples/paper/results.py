@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from grid import Network
 from records import Folder, Record
-from significance import Interval, interval
+from significance import Interval, interval, share_interval
 
+TEST_POINTS = {"digits": 360}  # of spirals 600
 PUBLISHED = Path(__file__).with_name("published")
 PAPER_NAMES = {
     **{"standard": "Standard", "residual": "Residual", "euler": "Euler", "heun2": "Heun"},
@@ -34,6 +35,16 @@ def number(value: float | None) -> float:
 def last(curve: str) -> Measure:
     """A curve at its end."""
     return lambda record: number(record["history"][curve][-1])
+
+
+def endpoint(curve: str = "val_accuracy") -> Measure:
+    """The mean of a curve over the last tenth of the epochs: the last 20 of 200."""
+    return lambda record: float(np.mean(list(map(number, ending(record["history"][curve])))))
+
+
+def ending(curve: list[float]) -> list[float]:
+    """The last tenth of a curve."""
+    return curve[-max(1, len(curve) // 10) :]
 
 
 def first(curve: str) -> Measure:
@@ -76,6 +87,11 @@ class Results:
     def interval(self, network: Network, of: Measure) -> Interval:
         return interval(list(self.values(network, of).values()))
 
+    def share(self, network: Network, of: Measure) -> Interval:
+        """A mean with an interval inside of (0, 1)."""
+        points = TEST_POINTS.get(network.data, 600)
+        return share_interval(list(self.values(network, of).values()), points)
+
     def curve(self, network: Network, name: str) -> np.ndarray:
         """A curve with the seeds along the first axis."""
         curves = [record["history"][name] for record in self.networks.get(network, {}).values()]
@@ -83,9 +99,23 @@ class Results:
 
     def mean_by_seed(self, networks: Iterable[Network], of: Measure) -> dict[int, float]:
         """For each seed that all networks have, the mean of a measure over the networks."""
-        values = [self.values(network, of) for network in networks if network in self]
+        values = [self.values(network, of) for network in networks]
         seeds = set.intersection(*map(set, values)) if values else set()
         return {seed: float(np.mean([one[seed] for one in values])) for seed in sorted(seeds)}
+
+    def resolved(self, network: Network, weights: str) -> dict[int, dict[str, Any]]:
+        """The consistency of a network with its limit, for each seed whose limit is known."""
+        return {
+            seed: one[weights]
+            for seed, one in self.diagnoses.get(network, {}).items()
+            if weights in one and one[weights]["is_resolved"]
+        }
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether networks were diagnosed beside untrained ones, with distances from the mean."""
+        found = (one for seeds in self.diagnoses.values() for one in seeds.values())
+        return all("control" in one["constant"] for one in found)
 
     @property
     def seeds(self) -> int:
