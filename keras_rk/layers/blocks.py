@@ -63,7 +63,7 @@ class BlockMaker:
     def arguments_of_block(self, block: int) -> dict[str, Any]:
         """What the layer of a block is made with, where `arguments` are known."""
         return with_new_initializers(
-            self.arguments, lambda arguments: with_seeds(arguments, self.seed, block)
+            self.arguments or {}, lambda arguments: with_seeds(arguments, self.seed, block)
         )
 
     def _made_by_factory(self, block: int) -> keras.layers.Layer:
