@@ -24,13 +24,21 @@ PAGES = {
     "start": "index.html",
     "guide": "guides/check.html",
     "networks": "guides/into_your_model.html",
+    "time": "guides/time.html",
+    "is it an ODE": "guides/is_it_an_ode.html",
+    "normalization": "guides/normalization.html",
+    "refine": "guides/refine.html",
+    "dynamics": "guides/dynamics.html",
+    "callbacks": "guides/callbacks.html",
+    "report": "reports/dynamics.html",
+    "floor plan": "how_it_works/floor_plan.html",
     "reference": "reference/layers.html#keras_rk.layers.RKResidual",
     "methods": "reference/tableaux.html#the-named-methods",
     "how it works": "how_it_works/loops.html",
     "compared": "compared.html",
     "search": "search.html?q=tableau",
 }
-WITH_FORMULAS = {"start", "guide", "networks", "how it works"}
+WITH_FORMULAS = {"start", "guide", "networks", "time", "dynamics", "how it works"}
 SIZES = {"desktop": (1366, 900), "phone": (390, 844)}
 OPTIONS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
