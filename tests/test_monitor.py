@@ -64,6 +64,7 @@ def test_callbacks_see_the_values_where_they_come_after_it(tmp_path):
     np.testing.assert_allclose(written, history["stack_error"], rtol=1e-6)
 
 
+@pytest.mark.slow  # where TensorBoard is installed
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="summaries are TensorFlow's")
 def test_tensorboard_shows_the_values(tmp_path):
     pytest.importorskip("tensorboard")
