@@ -295,11 +295,18 @@ def test_more_seeds_train_only_what_is_missing(small, tmp_path):
     assert (tmp_path / "records/rk4_depth2_after/seed0.json").read_bytes() == first
 
 
-def test_seeds_can_begin_later(small, tmp_path):
-    options = ("--experiments", "depth", "--jobs", 1, "--output", tmp_path, "--seeds", 1)
-    assert "0 of 2 are finished" in call(*options, "--first-seed", 3)[1]
-    names = {file.name for file in tmp_path.glob("records/*/*.json")}
-    assert names == {"seed3.json"}
+@pytest.mark.parametrize(
+    "options, seeds",
+    [
+        ([], range(20)),
+        (["--first-seed", "5"], range(5, 25)),
+        (["--seeds", "15", "--first-seed", "5"], range(5, 20)),
+        (["--quick"], range(2)),
+    ],
+    ids=str,
+)
+def test_seeds_can_be_chosen(options, seeds):
+    assert run.seeds_to_run(Network(method="rk4"), run.arguments(options)) == seeds
 
 
 def test_records_of_an_earlier_run_are_taken(small, tmp_path):
