@@ -47,7 +47,8 @@ def test_each_python_block_runs_alone_in_a_new_process(code, printed, tmp_path):
 
 
 def test_a_newcomer_reads_it_in_five_minutes_and_no_link_is_broken():
-    assert len(README.splitlines()) <= 230 and len(BLOCKS) >= 4
+    assert len(README.splitlines()) <= 230
+    assert len(BLOCKS) >= 4
     for file in re.findall(r"\]\(([^)#:\s]+)\)", README):
         assert (ROOT / file).exists(), file
 
