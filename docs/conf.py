@@ -20,7 +20,7 @@ copyright = author
 version = release = keras_rk.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # MyST, and the notebooks
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -33,6 +33,7 @@ templates_path = []
 suppress_warnings = ["myst.header", "ref.python"]  # fields of reports share names
 smartquotes_action = "D"  # dashes; y' is a derivative
 
+nb_execution_mode = "off"  # what is committed is shown; docs/run_notebooks.py runs them
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 

@@ -134,7 +134,7 @@ def test_what_github_reads_is_up_to_date():
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    any(importlib.util.find_spec(m) is None for m in ("sphinx", "myst_parser", "latex2mathml")),
+    any(importlib.util.find_spec(m) is None for m in ("sphinx", "myst_nb", "latex2mathml")),
     reason="needs the extra docs",
 )
 def test_the_site_builds_without_warnings_and_describes_every_public_name(tmp_path):
