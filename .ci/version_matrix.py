@@ -9,7 +9,7 @@ Each combination of Python, Keras and a backend gets a fresh virtual environment
 installs the package without its dependencies, and these at the versions asked for: "oldest" is the
 lowest that pyproject.toml declares (of NumPy, SymPy and wrapt, too, on the oldest Python), "newest"
 what pip takes. Results are kept in build/version_matrix, one file each, so that an interrupted run
-goes on; the table is written to docs/versions_table.md after each combination.
+goes on; the table in docs/versions.md is written after each combination.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "build" / "version_matrix"
-TABLE = ROOT / "docs" / "versions_table.md"
+TABLE = ROOT / "docs" / "versions.md"
+MARK = "<!-- table -->\n"  # in the page, before the table
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 BACKENDS = ("tensorflow", "jax", "torch")
 TESTS = ("conformance", "saving", "rk_residual", "rk_stack")
@@ -81,6 +82,8 @@ def requirements(combination: Combination) -> list[str]:
     ages = {"keras": combination.keras, combination.backend: combination.backend_version}
     all_oldest = set(ages.values()) == {"oldest"}
     ages |= dict.fromkeys(("numpy", "sympy", "wrapt"), "oldest" if all_oldest else "newest")
+    if combination.backend == "torch":
+        ages["sympy"] = "newest"  # PyTorch asks for one that is newer than our lowest
     return [oldest[name] if age == "oldest" else name for name, age in ages.items()]
 
 
@@ -199,7 +202,8 @@ def main() -> int:
         file = RESULTS / f"{combination.name}.json"
         if options.again or not file.exists():
             file.write_text(json.dumps(run(combination), indent=1), "utf-8")
-            TABLE.write_text(table(), "utf-8")
+        page = TABLE.read_text("utf-8").partition(MARK)[0]
+        TABLE.write_text(f"{page}{MARK}\n{table()}", "utf-8")
         print(f"{combination.name}: {json.loads(file.read_text('utf-8'))['result']}", flush=True)
     return 0
 

@@ -52,7 +52,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"index": [], "compared": [], "changelog": []}
+html_sidebars = {"index": [], "compared": [], "versions": [], "changelog": []}
 html_context = {"default_mode": "auto"}  # dark or light, as the system has it
 html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
