@@ -61,13 +61,16 @@ def needs_keras(path: Path) -> bool:
     return any(NEEDS_KERAS.search(block.code) for block in blocks(path))
 
 
-def run_page(path: Path, backend: str | None = None) -> None:
-    """Runs the blocks of a page one after the other; fails where one prints something else."""
+def run_page(path: Path, *backends: str) -> None:
+    """Runs the blocks of a page one after the other; fails where one prints something else.
+
+    A block that is for certain backends runs on these; one "for converters" where there are those.
+    """
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(path):
         if block.language == "console":
             run_commands(block)
-        elif not block.backends or backend in block.backends:
+        elif not block.backends or not {*backends}.isdisjoint(block.backends):
             source = "\n" * block.line + block.code  # so that errors name the line of the page
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):

@@ -18,6 +18,7 @@ from keras import ops
 from keras_rk import convert_residuals, unroll
 from keras_rk.layers import ConcatTime, RKResidual, RKStack, RKTransformerEncoder
 
+from .docs_pages import DOCS, run_page
 from .keras_helpers import BACKEND, batch_normalized, dense, normal, numpy
 
 pytestmark = pytest.mark.slow
@@ -231,6 +232,43 @@ def test_a_loop_stays_a_loop_in_onnx_but_for_pytorch(name, tmp_path):
     path = export(model, tmp_path / "model.onnx", "onnx")
     operations = [node.op_type for node in importlib.import_module("onnx").load(path).graph.node]
     assert ("Loop" in operations or "Scan" in operations) == (BACKEND != "torch")
+
+
+@pytest.fixture
+def just_loaded(tmp_path):
+    """A model that has not been called since it was loaded, and what it computes."""
+    model = model_of(RKStack(dense(seed=None), 3, "rk4", 0.5))
+    model.save(tmp_path / "model.keras")
+    return lambda: keras.models.load_model(tmp_path / "model.keras")
+
+
+@onnx
+def test_a_loaded_model_wants_a_call_on_data_before_it_is_written_as_onnx(just_loaded, tmp_path):
+    """Keras 3.15: it asks any model for that; on JAX `predict` is no call."""
+    loaded = just_loaded()
+    with pytest.raises(ValueError, match="has never called"):
+        export(loaded, tmp_path / "model.onnx", "onnx")
+    if BACKEND == "jax":
+        loaded.predict(normal(BATCH, 3), verbose=0)
+        with pytest.raises(ValueError, match="has never called"):
+            export(loaded, tmp_path / "model.onnx", "onnx")
+    loaded(normal(BATCH, 3))
+    run = onnx_session(export(loaded, tmp_path / "model.onnx", "onnx"))
+    assert_same(just_loaded(), run, BATCH, 7)
+
+
+@on("tensorflow", "jax")
+@needs("tensorflow")
+def test_a_loaded_model_is_written_as_saved_model_without_a_call(just_loaded, tmp_path):
+    run = saved_model(export(just_loaded(), tmp_path / "model", "tf_saved_model"))
+    assert_same(just_loaded(), run, BATCH, 7)
+
+
+@onnx
+@pytest.mark.skipif(not DOCS.exists(), reason="a source distribution has no docs")
+def test_the_guide_to_exports_runs_on_each_backend(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(DOCS / "guides/deploy.md", BACKEND, "converters")
 
 
 # ------------------------------------------------------------------------------ LiteRT
