@@ -39,7 +39,8 @@ def layers_inside(
 
 def children_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The layers of a model, and those in attributes; some more than once."""
-    yield from _layers_in(getattr(layer, "layers", ()))
+    if isinstance(layer, keras.Model):  # a stack has a `layers`, too: what `further` is there for
+        yield from _layers_in(layer.layers)
     yield from _layers_in(vars(layer))
 
 
