@@ -57,12 +57,12 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, settings: dict[str, dict[str, Any]], machine: dict[str, Any]) -> None:
+    def open(self, settings: dict[str, Any], machine: dict[str, Any]) -> None:
         """Makes the folder; refuses one whose networks were trained otherwise.
 
         Args:
-            settings: what must not change, as in {"epochs": {"spirals": 200}}; what a folder does
-                not know yet is added to it.
+            settings: what must not change, such as {"iterations": 200}, or, by kind,
+                {"epochs": {"spirals": 200}}; what a folder does not know yet is added to it.
         """
         file = self.path / "settings.json"
         try:
@@ -70,13 +70,16 @@ class Folder:
         except ValueError as error:
             raise SystemExit(f"{file} cannot be read: {error}") from error
         for name, values in settings.items():
-            known = stored.get(name, {})
-            if any(known.get(key, value) != value for key, value in values.items()):
+            several = isinstance(values, dict)
+            known = stored.get(name, {} if several else values)
+            pairs = values.items() if several else [(name, values)]
+            before = known if several else {name: known}
+            if any(before.get(key, value) != value for key, value in pairs):
                 raise SystemExit(
                     f"{self.path} holds networks trained with {name} {known}. "
                     f"Choose another --output. Received: {name} {values}."
                 )
-            stored[name] = {**known, **values}
+            stored[name] = {**known, **values} if several else values
         if machine and machine not in stored["machines"]:
             stored["machines"].append(machine)
         try:
