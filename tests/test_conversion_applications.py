@@ -33,7 +33,7 @@ QUICK = "MobileNetV2"
 ONCE = (pytest.mark.slow, pytest.mark.repeated)  # it is the graph's affair, on every backend alike
 NAMES = [name if name == QUICK else pytest.param(name, marks=ONCE) for name in BLOCKS]
 RUN = [
-    QUICK,
+    pytest.param(QUICK, marks=pytest.mark.repeated),
     *[
         pytest.param(name, marks=ONCE)
         for name in ("EfficientNetB0", "ResNet50", "ResNet50V2", "ConvNeXtTiny")

@@ -12,6 +12,8 @@ from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import sequential
 from tests.keras_helpers import dense, normal, numpy
 
+pytestmark = pytest.mark.repeated  # the kinds of networks run on each backend
+
 POINTS, JUDGED = normal(16, 2, seed=1) + 1, normal(8, 2, seed=2)
 
 

@@ -24,6 +24,8 @@ from tests.diagnosed_networks import (
 )
 from tests.keras_helpers import dense, normal, slow
 
+pytestmark = pytest.mark.repeated  # the kinds of networks run on each backend
+
 Y = 2 * normal(200, 2)
 POINTS = 2 * normal(200, 2, seed=7) + 0.5  # not those that are judged
 

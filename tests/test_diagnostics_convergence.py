@@ -13,6 +13,8 @@ from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import discretisation, sequential
 from tests.keras_helpers import dense, normal
 
+pytestmark = pytest.mark.repeated  # the kinds of networks run on each backend
+
 Y = normal(64, 3)
 
 

@@ -13,6 +13,8 @@ from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import sequential
 from tests.keras_helpers import dense, normal, numpy, unrolled
 
+pytestmark = pytest.mark.repeated  # the kinds of networks run on each backend
+
 Y = normal(20, 3)
 PAIR = Tableau([[], [1]], ["1/2", "1/2"], b_hat=[1, 0], name="heun_euler21")
 

@@ -11,6 +11,8 @@ from keras_rk.layers import RKResidual, RKStack
 from tests.diagnosed_networks import sequential
 from tests.keras_helpers import dense
 
+pytestmark = pytest.mark.repeated  # the kinds of networks run on each backend
+
 TIMES = 3.0
 
 
