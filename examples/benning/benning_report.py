@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from contrasts import COMPARISONS, DROPPED, ENDPOINTS, all_comparisons, endpoint, interval
 from nets import NETWORKS
+from words import text_table
 
 Records = dict[str, list[dict[str, Any]]]
 LEARNED = ("odenet", "odenet_positive", "odenet_simplex", "odenet_projected")
@@ -59,11 +60,6 @@ def text_of(settings: dict[str, Any], records: Records) -> str:
     return "\n".join(sections)
 
 
-def table(heading: list[str], rows: list[list[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def answers(records: Records) -> str:
     """A row for each comparison."""
     found = all_comparisons(records)
@@ -80,7 +76,7 @@ def answers(records: Records) -> str:
         "## Answers\n\nMean over the four sets of points; bold where p, after Holm's correction "
         f"over all {len(found)} tests, is below 0.05. A smaller objective is better.\n\n"
     )
-    return text + table(heading, rows) + "\n" + in_words(found)
+    return text + text_table(heading, rows) + "\n" + in_words(found)
 
 
 def in_words(found: list[Any]) -> str:
@@ -111,7 +107,7 @@ def accuracies(records: Records) -> str:
         rows.append([name, *cells])
     return (
         "## Accuracy on test points\n\n"
-        + table(["network", *sets], rows)
+        + text_table(["network", *sets], rows)
         + ("\n![Objective over the steps of Adam](images/curves.png)\n")
     )
 
@@ -136,7 +132,7 @@ def steps_section(records: Records) -> str:
     return (
         "## The learned steps\n\nShares of the 20 blocks; means over seeds and sets of points (all "
         "steps begin at 1/20, so their sum at 1).\n\n"
-        + table(heading, rows)
+        + text_table(heading, rows)
         + "\nA block with such a small step is hardly used. In the mean that is so for "
         f"{dropped['odenet_simplex']:.1f} of 20 blocks with a softmax and for "
         f"{dropped['odenet_projected']:.1f} with projection onto the simplex.\n"

@@ -14,6 +14,7 @@ import numpy as np
 from series_data import DRAWN_ANEW
 from series_plan import MARGIN, QUESTIONS, Question
 from series_verdicts import Result, accuracy, answered, mean_interval
+from words import text_table
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from spirals_results import replacing
@@ -93,11 +94,6 @@ def text_of(records: Records) -> str:
     return "\n".join(sections)
 
 
-def table(heading: list[str], rows: list[list[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def answers(results: list[list[Result]], conditional: list[list[Result]]) -> str:
     """How often each verdict is found, for each pair."""
     rows = []
@@ -125,7 +121,7 @@ def answers(results: list[list[Result]], conditional: list[list[Result]]) -> str
         "tested. The last column leaves out Nadeau and Bengio's term: what holds for these very "
         "series, over the draw of splits, initial weights and batches, not for further series of "
         "their kind.\n\n"
-        + table([*heading, "verdicts for these very series"], rows)
+        + text_table([*heading, "verdicts for these very series"], rows)
         + "\n"
         + "".join(map(in_words, QUESTIONS, results, conditional))
         + "\n![Differences with their intervals](images/differences.png)\n"
@@ -181,7 +177,7 @@ def accuracies(records: Records, ratios: dict[str, float]) -> str:
     return (
         "## Accuracy on test series\n\nMean over seeds and its 95 % interval (of the logit; Nadeau "
         "and Bengio's variance, except for mnist1d). An accuracy that is the same for all seeds "
-        "has no interval.\n\n" + table(["data set", "training / test", *ORDER], rows)
+        "has no interval.\n\n" + text_table(["data set", "training / test", *ORDER], rows)
     )
 
 
@@ -206,7 +202,7 @@ def differences(results: list[list[Result]]) -> str:
     heading = ["pair", "data set", "difference", "effect size", "p", "p of equivalence"]
     for question, found in zip(QUESTIONS, results, strict=True):
         text += f"\n**{question.text}**\n\n"
-        text += table([*heading, "power", "verdict"], [row(one) for one in found])
+        text += text_table([*heading, "power", "verdict"], [row(one) for one in found])
     return text
 
 

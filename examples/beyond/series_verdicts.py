@@ -22,7 +22,8 @@ from scipy import optimize, stats
 from series_plan import MARGIN, QUESTIONS
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "paper"))
-from significance import LEVEL, Comparison, holm, interval
+from plan import DIFFERS, WITHIN
+from significance import LEVEL, Comparison, compare, detectable, holm, interval
 
 EXACT = 1e-9  # a deviation below this is none
 
@@ -34,9 +35,9 @@ class Result:
     Attributes:
         first, second: the networks; differences are the first minus the second.
         mean, low, high: of the difference, with its 95 % interval.
-        effect: the effect size and its 95 % interval; nan where differences do not vary.
         p: of the t test, corrected within the question once `corrected` has seen it.
         equivalence: p of the two one-sided tests, likewise.
+        effect: the effect size and its 95 % interval; nan where differences do not vary, as below.
         detectable: the difference that one test at 0.05 finds with probability 0.8.
         equivalence_power: how probable equivalence is found if the true difference is zero.
     """
@@ -47,11 +48,11 @@ class Result:
     mean: float
     low: float
     high: float
-    effect: tuple[float, float, float]
     p: float
     equivalence: float
-    detectable: float
-    equivalence_power: float
+    effect: tuple[float, float, float] = (np.nan, np.nan, np.nan)
+    detectable: float = np.nan
+    equivalence_power: float = np.nan
 
     @property
     def verdict(self) -> str:
@@ -71,32 +72,27 @@ def compared(
     """The tests of one pair, uncorrected."""
     values = np.asarray(difference, float)
     count, mean = len(values), float(np.mean(values))
+    found = compare(0, "", values, np.zeros(count), (DIFFERS, WITHIN), MARGIN, ratio)
     deviation = float(np.std(values, ddof=1)) if count > 1 else np.nan
-    if deviation < EXACT:
-        return without_deviation(dataset, pair, mean, count)
-    freedom, size = count - 1, 1 / (1 / count + ratio)
-    error = deviation / np.sqrt(size)
-    half = stats.t.ppf(1 - LEVEL / 2, freedom) * error
-    return Result(
+    result = Result(
         dataset,
         *pair,
         mean,
-        mean - half,
-        mean + half,
-        effect=effect_size(mean, deviation, count, size),
-        p=float(2 * stats.t.sf(abs(mean) / error, freedom)),
-        equivalence=float(stats.t.sf((MARGIN - abs(mean)) / error, freedom)),
-        detectable=detectable(error, freedom),
-        equivalence_power=equivalence_power(error, freedom),
+        found.difference.low,
+        found.difference.high,
+        p=found.p,
+        equivalence=found.within,
     )
-
-
-def without_deviation(dataset: str, pair: tuple[str, str], mean: float, count: int) -> Result:
-    """Where all differences are equal, no variance can be estimated: the sign test."""
-    p = 1.0 if abs(mean) < EXACT else 2.0 ** (1 - count)
-    unknown = (np.nan, np.nan, np.nan)
-    inside = 2.0**-count if abs(mean) < MARGIN else 1.0
-    return Result(dataset, *pair, mean, mean, mean, unknown, p, inside, np.nan, np.nan)
+    if deviation < EXACT:
+        return result
+    size = 1 / (1 / count + ratio)
+    error = deviation / np.sqrt(size)
+    return replace(
+        result,
+        effect=effect_size(mean, deviation, count, size),
+        detectable=detectable(error, count, LEVEL),
+        equivalence_power=equivalence_power(error, count - 1),
+    )
 
 
 def effect_size(
@@ -119,12 +115,6 @@ def effect_size(
 
     ends = [noncentrality(p) / np.sqrt(size) for p in (1 - LEVEL / 2, LEVEL / 2)]
     return tuple(float(correction * d) for d in (mean / deviation, *ends))
-
-
-def detectable(error: float, freedom: int) -> float:
-    """The true difference that a two-sided t test finds with probability 0.8."""
-    critical = stats.t.ppf(1 - LEVEL / 2, freedom)
-    return error * root(lambda nc: stats.nct.sf(critical, freedom, nc) - 0.8, 0.1, 50)
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:

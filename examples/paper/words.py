@@ -54,3 +54,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], columns: str =
     rule = "".join({"l": "---|", "r": "---:|"}[side] for side in columns)
     lines = [f"| {' | '.join(headings)} |", f"|{rule}"]
     return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+
+
+def text_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table of words."""
+    return "\n".join(table(headings, rows, "l" * len(headings)))
