@@ -209,8 +209,8 @@ def folder_with(path, accuracy_of, experiments=("depth",)):
 
 
 def answer(found_results, number):
-    found = questions.comparisons(found_results)
-    return answers.questions(found_results, found)[2 + number - 1].split(" | ")[2]
+    found = answers.answers(found_results, questions.comparisons(found_results))[number]
+    return "\n".join([found.short, *found.details])
 
 
 def falling(*methods):
@@ -259,7 +259,7 @@ def test_the_best_step_size_is_named(tmp_path):
         return 0.9 - 0.3 * (network.scaled == "shortcut") * (network.dt != 1.0)
 
     found = answer(folder_with(tmp_path, accuracy, ("dt",)), 4)
-    residual, shortcut = found.split("; dt y + F(y)")
+    residual, shortcut = found.split("\n* dt y + F(y)")
     assert ", 0 are worse and 0 better" in residual
     assert "of 36 comparisons with dt = 1, 36 are worse and 0 better" in shortcut
     assert "best mean: dt 1 in 9 of 9" in shortcut

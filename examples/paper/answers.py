@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from grid import DEEP, SHALLOW, STEP_SIZES, full_experiments
-from plan import MARGIN, QUESTIONS, RUNGE_KUTTA, WEIGHTS, limits, named
+from plan import MARGIN, NEAR, QUESTIONS, RUNGE_KUTTA, WEIGHTS, named
 from questions import ACCURACY
 from results import Results, published_depths, published_step_sizes
 from significance import Comparison
-from words import WAYS, Lines, penalty, table
+from words import WAYS, Lines, bullets, penalty, table
 
 
 class Evidence:
@@ -43,39 +44,58 @@ class Evidence:
         return True if degrades is False and against and against.is_better else None
 
 
-def questions(results: Results, found: Sequence[Comparison]) -> Lines:
-    """The table."""
+@dataclass(frozen=True)
+class Answer:
+    """What the records say on a question.
+
+    Attributes:
+        short: in a few words.
+        details: the rest of it, in Markdown.
+        decides: the comparisons that it rests on.
+    """
+
+    short: str
+    details: Sequence[str] = ()
+    decides: Sequence[str] = ()
+
+
+def answers(results: Results, found: Sequence[Comparison]) -> dict[int, Answer]:
+    """By the number of the question."""
     evidence = Evidence(found)
-    answers = (
-        degradation(evidence),
-        residual(evidence),
-        runge_kutta(evidence),
-        step_sizes(results, found),
-        ode(results, evidence),
-    )
-    paper = (
-        paper_decline("standard"),
-        paper_decline("residual"),
-        "; ".join(paper_decline(method) for method in RUNGE_KUTTA),
-        paper_step_sizes(),
-        "asked; its published figures hold no measurement of it",
-    )
-    rows = [
-        [QUESTIONS[number], theirs, *ours]
-        for number, (theirs, ours) in enumerate(zip(paper, answers, strict=True), 1)
-    ]
-    return table(["question", "the paper's figures", "ours", "what decides"], rows, "llll")
+    return {
+        1: degradation(evidence),
+        2: residual(evidence),
+        3: runge_kutta(evidence),
+        4: step_sizes(results, found),
+        5: ode(evidence),
+    }
+
+
+def questions(results: Results, found: Sequence[Comparison]) -> Lines:
+    """Each question: the answer, what the paper's figures say, and which comparisons decide."""
+    paper = {
+        1: [paper_decline("standard")],
+        2: [paper_decline("residual")],
+        3: [paper_decline(method) for method in RUNGE_KUTTA],
+        4: [paper_step_sizes()],
+        5: ["asked; its published figures hold no measurement of it"],
+    }
+    lines: Lines = []
+    for number, answer in answers(results, found).items():
+        lines += [f"### {number}. {QUESTIONS[number]}", "", answer.short, ""]
+        lines += answer.details
+        lines += bullets("What decides:", answer.decides)
+        lines += bullets("The paper's figures:", paper[number])
+    return lines
 
 
 def yes(answer: bool | None) -> str:
     return {True: "**Yes.**", False: "**No.**", None: "Not decided."}[answer]
 
 
-def statistic(one: Comparison | None) -> str:
-    """A comparison in a cell."""
-    if one is None:
-        return "-"
-    return f"{one.claim}: {one.mean}, {one.verdict}"
+def statistics(comparisons: Iterable[Comparison | None]) -> list[str]:
+    """Comparisons in words."""
+    return [f"{one.claim}: {one.mean}, {one.verdict}" for one in comparisons if one]
 
 
 def paper_decline(method: str) -> str:
@@ -88,19 +108,20 @@ def paper_decline(method: str) -> str:
     return f"{method}: {shallow:.2f} at depth 5 to 15, {deep:.2f} at 40 to 50"
 
 
-def degradation(evidence: Evidence) -> tuple[str, str]:
-    return yes(evidence.degrades("standard")), statistic(evidence.decline("standard"))
+def degradation(evidence: Evidence) -> Answer:
+    decides = statistics([evidence.decline("standard")])
+    return Answer(yes(evidence.degrades("standard")), decides=decides)
 
 
-def residual(evidence: Evidence) -> tuple[str, str]:
-    statistics = (evidence.against("euler", "standard"), evidence.decline("euler"))
-    return yes(evidence.cured("euler")), "; ".join(map(statistic, statistics))
+def residual(evidence: Evidence) -> Answer:
+    decides = statistics([evidence.against("euler", "standard"), evidence.decline("euler")])
+    return Answer(yes(evidence.cured("euler")), decides=decides)
 
 
-def runge_kutta(evidence: Evidence) -> tuple[str, str]:
-    cured = {method: evidence.cured(method) for method in RUNGE_KUTTA}
+def runge_kutta(evidence: Evidence) -> Answer:
     if all(evidence.decline(method) is None for method in RUNGE_KUTTA):
-        return yes(None), "-"
+        return Answer(yes(None))
+    cured = {method: evidence.cured(method) for method in RUNGE_KUTTA}
     answer = yes(False if False in cured.values() else None if None in cured.values() else True)
     for outcome, words in ((True, "Cured"), (False, "not cured"), (None, "not decided")):
         methods = [method for method in cured if cured[method] is outcome]
@@ -112,10 +133,12 @@ def runge_kutta(evidence: Evidence) -> tuple[str, str]:
     worse = [method for method, one in beside.items() if one.is_worse]
     same = [method for method, one in beside.items() if one.is_the_same]
     rest = [m for m, one in beside.items() if m not in worse + same and not one.is_better]
-    answer += f". Worse than the residual network: {listed(worse)}."
-    answer += f" Within {MARGIN:g} of it: {listed(same)}; open: {listed(rest)}."
-    statistics = [*map(evidence.decline, RUNGE_KUTTA), *against.values()]
-    return answer, "; ".join(statistic(one) for one in statistics if one)
+    details = [
+        f"Worse than the residual network: {listed(worse)}.",
+        f"Within {MARGIN:g} of it: {listed(same)}; open: {listed(rest)}.",
+    ]
+    decides = statistics([*map(evidence.decline, RUNGE_KUTTA), *against.values()])
+    return Answer(f"{answer}.", bullets("", details), decides)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -129,9 +152,9 @@ def paper_step_sizes() -> str:
     return f"dt = 1 (training accuracy for dt {shown})"
 
 
-def step_sizes(results: Results, found: Sequence[Comparison]) -> tuple[str, str]:
+def step_sizes(results: Results, found: Sequence[Comparison]) -> Answer:
     """For each way to scale: in how many comparisons a dt is worse than 1, or better."""
-    answers, decides = [], []
+    details, largest = [], []
     for scaled in ("residual", "shortcut"):
         words = WAYS[scaled]
         these = [one for one in found if one.question == 4 and words in one.claim]
@@ -140,14 +163,16 @@ def step_sizes(results: Results, found: Sequence[Comparison]) -> tuple[str, str]
         worse = [one for one in these if one.is_worse]
         better = [one for one in these if one.is_better]
         same = [one for one in these if one.is_the_same]
-        answers.append(
+        details.append(
             f"{words}: of {len(these)} comparisons with dt = 1, {len(worse)} are worse and "
             f"{len(better)} better, {len(same)} within {MARGIN:g}; "
-            f"best mean: {best_step_sizes(results, scaled)}"
+            f"best mean: {best_step_sizes(results, scaled)}."
         )
-        largest = max(these, key=lambda one: abs(one.difference.mean))
-        decides.append(f"largest: {statistic(largest)}")
-    return "; ".join(answers) or yes(None), "; ".join(decides) or "-"
+        largest.append(max(these, key=lambda one: abs(one.difference.mean)))
+    if not details:
+        return Answer(yes(None))
+    decides = [f"largest: {one}" for one in statistics(largest)]
+    return Answer("By the way in which dt scales:", bullets("", details), decides)
 
 
 def best_step_sizes(results: Results, scaled: str) -> str:
@@ -164,39 +189,44 @@ def best_step_sizes(results: Results, scaled: str) -> str:
     return ", ".join(f"dt {dt:g} in {count} of {len(winners)}" for dt, count in counts.items())
 
 
-def ode(results: Results, evidence: Evidence) -> tuple[str, str]:
+def ode(evidence: Evidence) -> Answer:
     """Which networks are shown to be near their limit, and to lose no accuracy on the way."""
-    answers, decides = [], []
-    for weights, words in WEIGHTS.items():
-        are, are_not, unknown = [], [], []
-        for network in full_experiments()["ode"]:
-            if (weights, words) not in limits(network):
-                continue
-            claim = f"{penalty(network)}, {words}"
-            near = evidence.by_claim.get(f"log10 of distance, over 0.05: {claim}")
-            lost = evidence.by_claim.get(f"accuracy lost in the limit: {claim}")
-            if near is None or lost is None:
-                continue
-            if near.is_worse and lost.is_the_same:
-                are.append(penalty(network))
-            elif near.is_better or (lost.is_better and not lost.is_the_same):
-                are_not.append(penalty(network))
-            else:
-                unknown.append(penalty(network))
-            if not network.smoothness:
-                distances = [one["distance"] for one in results.resolved(network, weights).values()]
-                decides.append(
-                    f"{penalty(network)}, {weights}: distance {min(distances):.2g} to "
-                    f"{max(distances):.2g}, accuracy lost {lost.mean}"
-                )
-        if are or are_not or unknown:
-            answer = "**Yes**" if not (are_not or unknown) else "**For some**" if are else "**No**"
-            if not are and unknown:
-                answer = "Not shown"
-            answers.append(
-                f"{answer}, {words}. ODEs: {'; '.join(are) or 'none'}. Not: "
-                f"{'; '.join(are_not) or 'none'}. Open: {'; '.join(unknown) or 'none'}."
-            )
-    if not answers:
-        return yes(None), "-"
-    return " ".join(answers), f"{'; '.join(decides)} ([all](#is-a-trained-network-an-ode))"
+    kinds = [penalty(network) for network in full_experiments()["ode"]]
+    rows = [[one, *(verdict(evidence, f"{one}, {w}") for w in WEIGHTS.values())] for one in kinds]
+    counts = []
+    for words, verdicts in zip(WEIGHTS.values(), list(zip(*rows, strict=True))[1:], strict=True):
+        known = [one for one in verdicts if one != "-"]
+        near = sum(one.startswith("yes") for one in known)
+        if known:
+            counts.append(f"with {words}, {near} of {len(known)} kinds of networks")
+    if not counts:
+        return Answer(yes(None))
+    decides = [
+        f"yes: the distance from the limit is below {NEAR:g}, and the accuracy lost on the way "
+        f"within {MARGIN:g}; no: one of the two is shown to be larger. Learned: nearer than the "
+        "same network with its initial weights. Figures are in [Is a trained network an "
+        "ODE?](#is-a-trained-network-an-ode), tests in [All comparisons](#all-comparisons)"
+    ]
+    details = table(["network", *WEIGHTS.values()], rows, "lll")
+    return Answer(f"Shown to be ODEs: {'; '.join(counts)}.", details, decides)
+
+
+def verdict(evidence: Evidence, claim: str) -> str:
+    """Whether a network is an ODE, and whether that is what it learned."""
+    near, lost, learned = (
+        evidence.by_claim.get(f"{what}: {claim}")
+        for what in (
+            f"log10 of distance, over {NEAR:g}",
+            "accuracy lost in the limit",
+            "log10 of distance, trained - untrained",
+        )
+    )
+    if near is None or lost is None:
+        return "-"
+    if near.is_better or (lost.is_better and not lost.is_the_same):
+        return "no"
+    if not (near.is_worse and lost.is_the_same):
+        return "open"
+    if learned is None or not learned.significant:
+        return "yes"
+    return "yes, learned" if learned.is_worse else "yes, but untrained ones are nearer"

@@ -9,7 +9,7 @@ from grid import Network
 from plan import NEAR, QUESTIONS, Planned, plan
 from results import Results, endpoint
 from significance import Comparison, compare, holm
-from words import Lines, table
+from words import Lines, bullets, table
 
 ACCURACY = endpoint()
 Values = dict[int, float]
@@ -108,19 +108,22 @@ def shown(found: Sequence[Comparison]) -> Lines:
     """What the tests on accuracies show: the claims by verdict, for each question."""
     lines: Lines = []
     for number, question in QUESTIONS.items():
-        these = [one for one in found if one.question == number and "log10" not in one.claim]
-        these = [one for one in these if "exponent" not in one.claim]
-        groups: dict[str, list[Comparison]] = {}
-        for one in these:
-            groups.setdefault(one.verdict, []).append(one)
-        if groups:
-            lines += [f"**{question}**", ""]
-        for verdict in sorted(groups):
-            claims = "; ".join(
-                f"{one.claim} ({one.difference.mean:+.3f})" for one in groups[verdict]
-            )
-            lines += [f"* {verdict}: {claims}."]
-        lines += [""] if groups else []
+        groups: dict[str, list[str]] = {}
+        for one in found:
+            if one.question == number and "log10" not in one.claim and "exponent" not in one.claim:
+                groups.setdefault(one.verdict, []).append(
+                    f"{one.claim}: {one.difference.mean:+.3f}"
+                )
+        if not groups:
+            continue
+        lines += [f"### Shown: {question}", ""]
+        for verdict in sorted(groups.keys() - {"open"}):
+            lines += bullets(f"{verdict.capitalize()}:", groups[verdict])
+        if "open" in groups:
+            lines += [
+                f"Open: {len(groups['open'])} more ([all comparisons](#all-comparisons)).",
+                "",
+            ]
     return lines
 
 

@@ -40,6 +40,13 @@ def construction(network: Network) -> str:
     return ", ".join(words)
 
 
+def bullets(title: str, items: Sequence[str]) -> Lines:
+    """A list, under a line of its own; nothing if there is nothing in it."""
+    if not items:
+        return []
+    return [*([title, ""] if title else []), *(f"* {one}" for one in items), ""]
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], columns: str = "") -> Lines:
     """A Markdown table.
 
