@@ -28,6 +28,9 @@ gc.set_threshold(100_000, 20, 20)  # traces are many small objects, seldom garba
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each is enough
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+# What is tested compiles for longer than it computes: XLA leaves LLVM's optimizations out.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def backend() -> str:

@@ -179,6 +179,7 @@ def one_of_each_shape(names):
     return list(shapes.values())
 
 
+@pytest.mark.repeated  # that each backend computes the same steps is shown for every named method
 @pytest.mark.parametrize("name", one_of_each_shape(claimed_orders(1, 10)))
 def test_observed_order_is_the_proved_order(name):
     order = check(name).nonautonomous_order
