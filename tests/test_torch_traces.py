@@ -127,6 +127,18 @@ def in_place(y):
     return z.mul_(0.5)
 
 
+def constant_written_in_place(y):
+    factors = torch.tensor([1.0, 2.0, 3.0])
+    return y * factors.mul_(0.5)
+
+
+def turned_in_place(y):
+    z = torch.sin(y)
+    w = 2 * z
+    z.transpose_(0, 1)
+    return w + z.T
+
+
 def chosen_by_value(y):
     return 0.1 * y if float(ops.sum(y)) > 0 else -0.5 * torch.sin(y)
 
@@ -146,6 +158,8 @@ FUNCTIONS = {
     "no_grad": (without_gradient, True),
     "hook": (with_hook, True),
     "in place": (in_place, True),
+    "constant written in place": (constant_written_in_place, True),
+    "turned in place": (turned_in_place, False),
     "made constant": (lambda y: y * torch.tensor([1.0, 2.0, 3.0]), True),
     "array": (lambda y: y * ops.convert_to_tensor(np.arange(3, dtype="float32")), True),
     "found constant": (lambda y: y * TABLE, None),

@@ -1,8 +1,7 @@
 """Graphs of PyTorch's own operations, rewritten to compute the same in fewer and cheaper ones.
 
-What `make_fx` records has no views or copies left out, and repeats itself: stages use the same
-weights. But for `drop_writes`, nothing here applies to a graph in which an operation writes into
-its input.
+What is recorded has no views or copies left out, and repeats itself: stages use the same weights.
+But for `drop_writes`, nothing here applies to a graph in which an operation writes into its input.
 """
 
 from __future__ import annotations
@@ -19,10 +18,7 @@ VIEWS = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.
 
 
 def drop_writes(module: GraphModule) -> None:
-    """Operations that write into a value that nothing else is a view of return a new one.
-
-    The graph is to be recompiled, or taken apart.
-    """
+    """Operations that write into a value that nothing else is a view of return a new one."""
     nodes = list(module.graph.nodes)
     for number, node in enumerate(nodes):
         functional = _without_write(node)
@@ -31,6 +27,7 @@ def drop_writes(module: GraphModule) -> None:
         written, node.target = node.args[0], functional
         for later in set(written.users).intersection(nodes[number + 1 :]):
             later.replace_input_with(written, node)
+    clean(module)
 
 
 def simplify(module: GraphModule, own: int = 0) -> None:
@@ -46,31 +43,6 @@ def simplify(module: GraphModule, own: int = 0) -> None:
     clean(module)
 
 
-def part(
-    module: GraphModule,
-    body: Sequence[Node],
-    arguments: Sequence[Node],
-    returned: Sequence[Node | None],
-    origin: Callable[[Node], Node] = lambda node: node,
-) -> Part:
-    """Some operations of a graph, as a graph of their own.
-
-    Args:
-        body: the operations, in order; arguments among them are passed over.
-        origin: what to use in the place of a node.
-    """
-    new = torch.fx.Graph()
-    copies = {node: new.placeholder(node.name) for node in arguments}
-    for node, copy in copies.items():
-        copy.meta = dict(node.meta)
-    for node in body:
-        if node.op not in ("placeholder", "output") and node not in copies:
-            copies[node] = new.node_copy(node, lambda x: copies[origin(x)])
-    new.output(tuple(None if node is None else copies[node] for node in returned))
-    new.eliminate_dead_code()
-    return Part(module, new)
-
-
 class Part(GraphModule):
     """A graph that is still to be rewritten: its Python code is written once, by `finish`."""
 
@@ -80,6 +52,12 @@ class Part(GraphModule):
     def finish(self) -> Part:
         super().recompile()
         return self
+
+
+def forget_values(module: GraphModule) -> None:
+    """The nodes' example values hold what autograd kept of the recording."""
+    for node in module.graph.nodes:
+        node.meta.pop("val", None)
 
 
 def adding(function: Callable[..., Sequence[Any]], results: Sequence[int]) -> Callable:

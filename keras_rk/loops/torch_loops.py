@@ -3,11 +3,12 @@
 Calling Keras layers takes longer than computing them, so one iteration is recorded once, forwards
 and backwards, as a graph of PyTorch's own operations, and that graph is called again and again:
 
-    torch_loops    this file: the loop over a traced iteration, its gradient, and `remat`
-    torch_traces   one iteration becomes two graphs: outputs, and gradients as autograd has them
-    torch_graphs   these graphs with fewer operations
-    torch_fusions  several operations become one
-    torch_calls    the same operations, called with less Python in between
+    torch_loops      this file: the loop over a traced iteration, its gradient, and `remat`
+    torch_traces     one iteration becomes two graphs: outputs, and gradients as autograd has them
+    torch_recording  how a graph is written down, operation by operation
+    torch_graphs     these graphs with fewer operations
+    torch_fusions    several operations become one
+    torch_calls      the same operations, called with less Python in between
 
 *What is traced*: whatever computes with tensors alone. An f that chooses by values, turns a seed
 into a Python number, leaves PyTorch, or draws again what it has drawn is not; its loop runs in
@@ -137,11 +138,10 @@ def scan(
         function = rematerialised(body, remat) if again else body
         return flatten(scan_in_python(function, start, columns, fixed, length, outputs))
 
+    if any(x.is_meta for x in inputs):  # Keras asks for shapes
+        stacks = [inputs[0].new_empty((length, *x.shape), dtype=x.dtype) for x in flatten(outputs)]
+        return carry, pack(outputs, stacks)
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
-    if any(x.is_meta for x in inputs):  # Keras asks for shapes: those of one iteration
-        results = step(*first)
-        stacks = [x.new_empty((length, *x.shape)) for x in results[a:]]
-        return pack(carry, results[:a]), pack(outputs, stacks)
     traced = lookup(traces, key, step, first, a, b)
     ran: Sequence[Any]
     if traced is None:
@@ -234,7 +234,7 @@ class _TracedScan:
                 for place in traced.differentiable
             ]
             if batched:  # those of many outputs at once cannot be added in place
-                found = traced.functional()(*needed, *received)
+                found = traced.functional(*needed, *received)
             else:
                 found = traced.backward(*needed, *received, *gradients.values())
             del needed

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from threading import RLock
 from typing import Any
 
 import torch
 import torch._inductor
 from torch._subclasses import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from keras_rk.loops import torch_calls, torch_fusions, torch_graphs
+from keras_rk.loops.torch_graphs import Part
+from keras_rk.loops.torch_recording import Recorder
 
 _TRACING = RLock()
 MOST_TRACES = 32  # for each layer; one for each shape of a batch
@@ -30,8 +31,7 @@ class Traced:
         forward: inputs -> outputs, and the values that `backward` needs.
         backward: those values, a gradient for each of `differentiable`, and a sum for each of
             `summed`, which its gradient is added to -> a gradient for each of `with_gradient`.
-        functional: returns the same without the sums, a gradient for each of `with_gradient`;
-            made when second derivatives ask for it.
+        functional: the same without the sums, and never compiled.
         length: how many outputs there are.
         differentiable, with_gradient: positions of outputs and of inputs.
         summed: the positions of the constants that a gradient reaches.
@@ -40,7 +40,7 @@ class Traced:
 
     forward: Callable[..., Sequence[Any]]
     backward: Callable[..., Sequence[Any]]
-    functional: Callable[[], Callable[..., Sequence[Any]]]
+    functional: Callable[..., Sequence[Any]]
     length: int
     differentiable: tuple[int, ...]
     with_gradient: tuple[int, ...]
@@ -89,29 +89,14 @@ def _trace(
     compiled: bool,
     one_draw: bool,
 ) -> Traced | None:
-    """`step` as graphs, or None where they would not compute what its Python code does.
-
-    It is traced together with its gradients as autograd computes them, so that a gradient of
-    its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such. It is
-    traced on tensors without values, which refuse to leave PyTorch: seeds that Keras turns into
-    Python numbers, choices by values, and tensors that f takes from elsewhere are not traceable.
-    """
-
-    mode = FakeTensorMode()
+    """`step` as graphs, or None where they would not compute what its Python code does."""
     try:
-        with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x), mode:
-            examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
-            with torch.set_grad_enabled(any(needs)):
-                outputs = step(*_leaves(examples, needs))
-            differentiable = tuple(n for n, out in enumerate(outputs) if out.requires_grad)
-            tangents = [torch.empty_like(outputs[n]).contiguous() for n in differentiable]
-            graph = make_fx(_joint(step, needs, differentiable))(*examples, *tangents)
+        forward, backward, length, differentiable = _recorded(step, inputs, needs)
     except Exception:
         return None
-    if any(isinstance(x, torch._subclasses.FakeTensor) for x in vars(graph).values()):
-        return None
-    torch_graphs.drop_writes(graph)
-    forward, backward = _split(graph, len(inputs), len(outputs))
+    parts = forward, backward
+    for part in parts:
+        torch_graphs.drop_writes(part)
     if torch_graphs.is_random(backward):  # it would draw again what the forward pass has drawn
         return None
     is_random = torch_graphs.is_random(forward)
@@ -122,25 +107,22 @@ def _trace(
     reached = [
         n for n, place in enumerate(with_gradient) if place >= changing and returned[n] is not None
     ]
-    if not compiled and not torch_graphs.writes(graph):
-        torch_graphs.simplify(forward, len(outputs))
+    if not compiled and not any(map(torch_graphs.writes, parts)):
+        torch_graphs.simplify(forward, length)
         torch_graphs.simplify(backward)
-        for part in (forward, backward):
+        for part in parts:
             torch_fusions.fuse(part)
             torch_calls.call_directly(part)
-    forward, backward = forward.finish(), backward.finish()
+    for part in parts:
+        torch_graphs.forget_values(part)
+    run: tuple[Callable, Callable] = forward.finish(), backward.finish()
     if compiled:
-        forward, backward = _compiled(forward, backward, inputs, len(outputs), differentiable)
-
-    @cache
-    def functional() -> Callable:
-        return _split(graph, len(inputs), len(outputs))[1].finish()
-
+        run = _compiled(forward, backward, inputs, length, differentiable)
     return Traced(
-        forward,
-        torch_graphs.adding(backward, reached),
-        functional,
-        len(outputs),
+        run[0],
+        torch_graphs.adding(run[1], reached),
+        backward,
+        length,
         differentiable,
         with_gradient,
         tuple(with_gradient[n] for n in reached),
@@ -148,64 +130,40 @@ def _trace(
     )
 
 
-def _leaves(values: Sequence[Any], needs: Sequence[bool]) -> list:
-    return [
-        x.detach().requires_grad_() if need else x for x, need in zip(values, needs, strict=True)
-    ]
+def _recorded(
+    step: Callable, inputs: list, needs: list[bool]
+) -> tuple[Part, Part, int, tuple[int, ...]]:
+    """Graphs of `step` and of its gradients, how many outputs it has, and which have gradients.
 
-
-def _joint(step: Callable, needs: list[bool], differentiable: tuple[int, ...]) -> Callable:
-    """`step` and its vector-Jacobian product as one function of inputs and gradients.
-
-    The last result marks where the one ends and the other begins.
+    It is recorded together with its gradients as autograd computes them, so that a gradient of
+    its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such; and on
+    tensors without values, which refuse to leave PyTorch: seeds that Keras turns into Python
+    numbers, choices by values, and tensors that f takes from elsewhere raise an error.
     """
-
-    def joint(*arguments: Any) -> tuple:
-        inputs, tangents = arguments[: len(needs)], arguments[len(needs) :]
-        with torch.set_grad_enabled(any(needs)):
-            leaves = _leaves(inputs, needs)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x), FakeTensorMode():
+        examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
+        forwards = Recorder(examples)
+        with torch.set_grad_enabled(any(needs)), forwards:
+            leaves = [
+                x.detach().requires_grad_() if need else x
+                for x, need in zip(examples, needs, strict=True)
+            ]
             outputs = step(*leaves)
-            marker = outputs[0].clone()
-            gradients: Sequence = ()
-            if differentiable:
+        differentiable = tuple(n for n, out in enumerate(outputs) if out.requires_grad)
+        tangents = [torch.empty_like(outputs[n]).contiguous() for n in differentiable]
+        backwards = Recorder(tangents, forwards)
+        gradients: Sequence[Any] = ()
+        if differentiable:
+            with backwards:
                 gradients = torch.autograd.grad(
                     [outputs[place] for place in differentiable],
                     [x for x, need in zip(leaves, needs, strict=True) if need],
                     tangents,
                     allow_unused=True,
                 )
-        return (*outputs, *gradients, marker)
-
-    return joint
-
-
-def _split(graph: Any, inputs: int, outputs: int) -> tuple[Any, Any]:
-    """The graph of a joint function, cut in two: what comes before the marker, and after."""
-    nodes = list(graph.graph.nodes)
-    *results, marker = nodes[-1].args[0]
-    cut = nodes.index(marker)
-    same = {  # without autograd, `detach` does nothing
-        node: node.args[0] for node in nodes if node.target is torch.ops.aten.detach.default
-    }
-
-    def origin(node: Any) -> Any:
-        while node in same:
-            node = same[node]
-        return node
-
-    results = [None if node is None else origin(node) for node in results]
-    placeholders = [node for node in nodes if node.op == "placeholder"]
-    before = [node for node in nodes[:cut] if node not in same]
-    after = [node for node in nodes[cut + 1 : -1] if node not in same]
-    needed = [origin(x) for node in after for x in node.all_input_nodes]
-    needed += [node for node in results[outputs:] if node is not None]
-    known = set(before) - set(placeholders[inputs:])
-    saved = list(dict.fromkeys(node for node in needed if node in known))
-
-    part = torch_graphs.part
-    forward = part(graph, before, placeholders[:inputs], results[:outputs] + saved, origin)
-    backward = part(graph, after, saved + placeholders[inputs:], results[outputs:], origin)
-    return forward, backward
+    backward = backwards.finish(gradients)
+    forward = forwards.finish([*outputs, *backwards.taken])
+    return forward, backward, len(outputs), differentiable
 
 
 def _compiled(

@@ -1,0 +1,110 @@
+"""What a Python function does with tensors, written down as a graph of PyTorch's own operations.
+
+`torch.fx.experimental.proxy_tensor.make_fx` does the same with much that is not needed here
+(symbolic sizes, decompositions, where in the source an operation comes from), in about three times
+the time; and that is most of a first training step (examples/benchmarks/stack.py).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.fx import Graph, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from keras_rk.loops.torch_graphs import Part
+
+aten = torch.ops.aten
+MAKES_A_CONSTANT = (aten.lift_fresh.default, aten.lift_fresh_copy.default)
+
+
+class Recorder(TorchDispatchMode):
+    """Inside, operations on tensors without values join a graph, below autograd.
+
+    A tensor from elsewhere is an error, but for constants that Python code makes of numbers.
+
+    Attributes:
+        taken: what was made in an earlier recording and is used in this one; the first arguments
+            of the graph, before its inputs.
+    """
+
+    def __init__(self, inputs: Sequence[Any], earlier: Recorder | None = None) -> None:
+        super().__init__()
+        self.taken: list[Any] = []
+        self._earlier = earlier
+        self._graph = Graph()
+        self._constants = torch.nn.Module()
+        self._known: dict[int, tuple[Any, Node]] = {}
+        self._taken_nodes: dict[Node, Node] = {}
+        for x in inputs:
+            self._keep(x, self._graph.placeholder(f"x{len(self._known)}"))
+        self._first = next(iter(self._graph.nodes), None)
+
+    def finish(self, results: Sequence[Any]) -> Part:
+        """The graph, from its arguments to these results."""
+        self._graph.output(tuple(None if x is None else self._node(x) for x in results))
+        return Part(self._constants, self._graph)
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, arguments: tuple = (), options: dict | None = None
+    ) -> Any:
+        options = options or {}
+        if torch.Tag.inplace_view in operation.tags:
+            raise RuntimeError(f"{operation} changes the shape of what was recorded before")
+        results = operation(*arguments, **options)
+        if operation is aten.detach.default:  # autograd's affair
+            self._known[id(results)] = results, self._node(arguments[0])
+        elif operation in MAKES_A_CONSTANT and not self._knows(arguments[0]):
+            self._keep(results, self._constant(arguments[0]))
+        else:
+            nodes = self._nodes(arguments), self._nodes(options)
+            self._keep_all(results, self._graph.call_function(operation, *nodes))
+        return results
+
+    def _knows(self, x: Any) -> bool:
+        return id(x) in self._known or (self._earlier is not None and self._earlier._knows(x))
+
+    def _node(self, x: Any) -> Node:
+        """What computes a tensor."""
+        if id(x) in self._known:
+            return self._known[id(x)][1]
+        if self._earlier is None:
+            raise RuntimeError(f"A tensor comes from elsewhere: {x}")
+        node = self._earlier._node(x)
+        if node not in self._taken_nodes:
+            self.taken.append(x)
+            with self._graph.inserting_before(self._first):
+                self._taken_nodes[node] = self._graph.placeholder(f"taken{len(self.taken)}")
+        self._keep(x, self._taken_nodes[node])
+        return self._taken_nodes[node]
+
+    def _nodes(self, x: Any) -> Any:
+        """Arguments, with what computes them in the place of tensors."""
+        if isinstance(x, torch.Tensor):
+            return self._node(x)
+        if isinstance(x, (list, tuple)):
+            return type(x)(map(self._nodes, x))
+        return {name: self._nodes(value) for name, value in x.items()} if type(x) is dict else x
+
+    def _keep(self, x: Any, node: Node) -> None:
+        node.meta["val"] = x
+        self._known[id(x)] = x, node  # the tensor as well, so that no other gets its id
+
+    def _keep_all(self, results: Any, node: Node) -> None:
+        if isinstance(results, torch.Tensor):
+            self._keep(results, node)
+        elif isinstance(results, (list, tuple)):
+            for n, x in enumerate(results):
+                if isinstance(x, torch.Tensor):
+                    self._keep(x, self._graph.call_function(operator.getitem, (node, n)))
+
+    def _constant(self, x: Any) -> Node:
+        """A copy, since what is made of numbers is new each time."""
+        name = f"constant{len(self._known)}"
+        self._constants.register_buffer(name, x)
+        node = self._graph.get_attr(name)
+        node.meta["val"] = x
+        return self._graph.call_function(aten.clone.default, (node,))
