@@ -14,6 +14,7 @@ except ImportError as error:
         f"work without them.) Importing Keras failed with: {error}"
     ) from error
 
+from keras_rk import loops
 from keras_rk.layers.concat_time import ConcatTime
 from keras_rk.layers.rk_adaptive import RKAdaptive
 from keras_rk.layers.rk_residual import RKResidual
@@ -21,3 +22,5 @@ from keras_rk.layers.rk_stack import RKStack
 from keras_rk.layers.transformer_encoder import RKTransformerEncoder
 
 __all__ = ["ConcatTime", "RKAdaptive", "RKResidual", "RKStack", "RKTransformerEncoder"]
+
+loops.load()

@@ -46,6 +46,12 @@ def _is(*backends: str) -> bool:
     return keras.backend.backend() in backends
 
 
+def load() -> None:
+    """Imports what is written for the backend: later `torch.compile` might be looking on."""
+    if _is("jax", "tensorflow", "torch"):
+        _native(), _native_marches()
+
+
 class Loop:
     """Runs loops, and remembers for each key what PyTorch has traced.
 
@@ -59,8 +65,6 @@ class Loop:
         self.jit_compile = jit_compile
         self.traces: dict[Hashable, Any] = {}
         self._compiled = jit_compile
-        if _is("jax", "tensorflow", "torch"):
-            _native(), _native_marches()  # not to be imported while `torch.compile` looks on
 
     def __reduce__(self) -> tuple:  # a copy of a layer traces for itself
         return Loop, (self.jit_compile,)
