@@ -92,6 +92,8 @@ def test_implicit():
     ("A", "b", "c", "order", "nonautonomous"),
     [
         (*RK4, [0, 0, "1/2", 1], 4, 1),
+        # as torchdyn 1.0.6 evaluates f: findings/torchdyn_rk4_with_time.sh
+        (*RK4, [0, 0, "1/2", "1/2"], 4, 1),
         ([[], [1]], ["1/2", "1/2"], ["1/2", "1/2"], 2, 2),
         ([[], [1]], ["1/2", "1/2"], [0, 0], 2, 1),
         ([[]], [1], ["1/2"], 1, 1),
