@@ -7,9 +7,9 @@
 # 2, is more accurate there with half the evaluations.
 #
 # Output seen:
-#   rk4 on y' = y: errors 2.1e-06, 1.4e-07; order 3.95
+#   rk4 on y' = y: errors 2.1e-06, 1.4e-07; order 3.94
 #   rk4 on y' = t^2 y: errors 3.4e-02, 1.7e-02; order 0.98
-#   midpoint on y' = t^2 y: errors 3.0e-03, 7.8e-04; order 1.95
+#   midpoint on y' = t^2 y: errors 3.0e-03, 7.9e-04; order 1.95
 set -euo pipefail
 venv=$(mktemp -d)
 trap 'rm -rf "$venv"' EXIT
