@@ -17,6 +17,7 @@ pytest.importorskip("matplotlib")
 
 PAPER = Path(__file__).parents[1] / "examples" / "paper"
 sys.path.insert(0, str(PAPER))
+oddities = importlib.import_module("oddities")
 answers = importlib.import_module("answers")
 grid = importlib.import_module("grid")
 questions = importlib.import_module("questions")
@@ -208,6 +209,37 @@ def folder_with(path, accuracy_of, experiments=("depth",)):
     return results.Results(folder)
 
 
+def consistency(seed, distance, lost, untrained):
+    """What `ode_consistency` keeps, as far as the report reads it."""
+    noise = 10 ** (0.02 * np.random.default_rng(seed).normal())
+    run = {"method": "rk4", "substeps": 1, "to_limit": distance * noise}
+    return {
+        "distance": distance * noise,
+        "accuracy": 1.0,
+        "accuracy_at_limit": 1.0 - lost,
+        "accuracy_lost": lost + 0.001 * noise,
+        "is_resolved": True,
+        "verdict": "behaves like an ODE" if distance < 0.05 else "relies on its own steps",
+        "recalibration_shift": None,
+        "control": [{"distance": untrained}],
+        "runs": [run, {**run, "substeps": 2, "to_limit": run["to_limit"] / 4}],
+    }
+
+
+def keep_diagnoses(found_results, distance_of, lost=0.0, untrained=0.2):
+    """Invented diagnoses of all networks that are asked; returns all results."""
+    groups = grid.experiments(False)
+    block = {"scaled": 0.5, "real_interval": 2.0, "imaginary_interval": 0.0, "is_inside": False}
+    for network in grid.unique({name: groups[name] for name in grid.DIAGNOSED}):
+        for seed in SEEDS:
+            one = consistency(seed, distance_of(network), lost, untrained)
+            weights = ("constant", "interpolated")[: 2 if network.normalization == "none" else 1]
+            steepness = {"blocks": [{**block, "worst": {"factor": 1.1}}]}
+            found = {"network": network.to_dict(), "seed": seed, "steepness": steepness}
+            found_results.folder.keep_diagnosis(network, seed, found | dict.fromkeys(weights, one))
+    return results.Results(found_results.folder)
+
+
 def answer(found_results, number):
     found = answers.answers(found_results, questions.comparisons(found_results))[number]
     return "\n".join([found.short, *found.details])
@@ -265,14 +297,52 @@ def test_the_best_step_size_is_named(tmp_path):
     assert "best mean: dt 1 in 9 of 9" in shortcut
 
 
+@pytest.mark.parametrize(
+    ("distance", "lost", "untrained", "expected"),
+    [
+        (0.01, 0.0, 0.2, "yes, learned"),
+        (0.01, 0.0, 0.001, "yes, but untrained ones are nearer"),
+        (0.2, 0.0, 0.2, "no"),
+        (0.01, 0.1, 0.2, "no"),
+        (0.05, 0.0, 0.2, "open"),
+    ],
+)
+def test_which_networks_are_odes_and_what_of_it_was_learned(
+    tmp_path, distance, lost, untrained, expected
+):
+    network = grid.Network(method="rk4", normalization="none")
+    found = folder_with(tmp_path, lambda network: 1.0, ())
+    for seed in SEEDS:
+        one = consistency(seed, distance, lost, untrained)
+        diagnosis = {"network": network.to_dict(), "seed": seed, "constant": one}
+        found.folder.keep_diagnosis(network, seed, diagnosis)
+    rows = answer(results.Results(found.folder), 5)
+    assert f"| rk4, no BN, no penalty | - | {expected} |" in rows
+
+
+def test_the_figure_has_the_losses_of_the_construction_that_has_them(tmp_path):
+    """Figure 5 is compared with every candidate; here one of them is the paper's."""
+    found = folder_with(tmp_path, lambda network: 1.0, ("dt",))
+    published = results.published_step_sizes()
+    for dt in grid.STEP_SIZES:
+        network = grid.Network(method="euler", dt=dt, normalization="none")
+        for record in found.networks[network].values():
+            for curve in ("loss", "val_loss"):
+                record["history"][curve] = published[dt][curve]
+    text = "\n".join(oddities.fifth_figure(found))
+    assert "Closest, of 8 candidates: no BN, tanh, y + dt F(y) (1);" in text
+
+
 @pytest.mark.slow
 def test_the_report_of_a_whole_run_has_every_section_and_figure(tmp_path):
     found = folder_with(tmp_path / "results", falling("standard"), grid.EXPERIMENTS)
+    keep_diagnoses(found, lambda network: 0.5 / network.depth)
     report.main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "out")])
     text = (tmp_path / "out/REPORT.md").read_text()
     for title, _ in report.SECTIONS:
         assert f"## {title}\n" in text
     assert "nan" not in text
+    assert "exponent of distance in depth: rk4, no BN, weights interpolated | 5 | -1.0" in text
     for image in set(re.findall(r"images/\w+\.png", text)):
         assert (tmp_path / "out" / image).stat().st_size > 5000
     with (tmp_path / "out/networks.csv").open() as file:

@@ -96,8 +96,9 @@ def by_depth(
         return
     values = [[one["distance"] for one in found] for found in groups.values()]
     low, middle, high = np.transpose([np.percentile(one, [25, 50, 75]) for one in values])
-    axes.plot(groups, middle, ".-", label=label, **style)
-    axes.fill_between(list(groups), low, high, color=style["color"], alpha=0.15, lw=0)
+    depths = list(groups)
+    axes.plot(depths, middle, ".-", label=label, **style)
+    axes.fill_between(depths, low, high, color=style["color"], alpha=0.15, lw=0)
     untrained = [[one["distance"] for one in controls(found)] for found in groups.values()]
     if all(untrained):
-        axes.plot(groups, [np.median(one) for one in untrained], ":", **style)
+        axes.plot(depths, [np.median(one) for one in untrained], ":", **style)
