@@ -132,6 +132,12 @@ def constant_written_in_place(y):
     return y * factors.mul_(0.5)
 
 
+def squared_in_place(y):
+    z = torch.relu(y)
+    z *= z
+    return z
+
+
 def turned_in_place(y):
     z = torch.sin(y)
     w = 2 * z
@@ -184,6 +190,15 @@ def test_functions_on_one_batch_after_another(name):
     assert_same(ours, by_hand, (-first.abs()).detach().requires_grad_())
     assert_same(ours, by_hand, (2 * first.abs()).detach().requires_grad_())
     assert traceable is None or is_traced(ours) == traceable
+
+
+def test_a_gradient_that_pytorch_refuses_is_refused():
+    """What relu needs for its gradient is gone: PyTorch says so, and a trace must not hide it."""
+    ours, by_hand = euler(squared_in_place)
+    for function in (ours, by_hand):
+        y = tensor(4, 3, grad=True)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            function(y).sum().backward()
 
 
 def test_both_branches_are_taken():

@@ -140,7 +140,7 @@ def _recorded(
     tensors without values, which refuse to leave PyTorch: seeds that Keras turns into Python
     numbers, choices by values, and tensors that f takes from elsewhere raise an error.
     """
-    with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x), FakeTensorMode():
+    with torch.autograd.graph.saved_tensors_hooks(_saved, _unchanged), FakeTensorMode():
         examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
         forwards = Recorder(examples)
         with torch.set_grad_enabled(any(needs)), forwards:
@@ -164,6 +164,18 @@ def _recorded(
     backward = backwards.finish(gradients)
     forward = forwards.finish([*outputs, *backwards.taken])
     return forward, backward, len(outputs), differentiable
+
+
+def _saved(x: Any) -> tuple[Any, int]:
+    return x, x._version
+
+
+def _unchanged(saved: tuple[Any, int]) -> Any:
+    """What autograd saved; hooks take its own check of this away."""
+    x, version = saved
+    if x._version != version:
+        raise RuntimeError("What a gradient needs has been changed by an operation in place")
+    return x
 
 
 def _compiled(
