@@ -220,7 +220,6 @@ def consistency(seed, distance, lost, untrained):
         "accuracy_lost": lost + 0.001 * noise,
         "is_resolved": True,
         "verdict": "behaves like an ODE" if distance < 0.05 else "relies on its own steps",
-        "recalibration_shift": None,
         "control": [{"distance": untrained}],
         "runs": [run, {**run, "substeps": 2, "to_limit": run["to_limit"] / 4}],
     }

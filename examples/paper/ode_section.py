@@ -35,7 +35,6 @@ def ode(results: Results) -> Lines:
         "weights in depth",
         "distance from the limit: median (range)",
         "untrained",
-        "moved by recalibration",
         "accuracy",
         "in the limit",
         "verdict: an ODE",
@@ -52,21 +51,12 @@ def ode(results: Results) -> Lines:
         "distance below theirs was learned. The penalty, with its weight, is on squared "
         "differences of the weights of consecutive blocks. Accuracies are of the last weights.",
         "",
-        *table(headings, rows, "llrrrrrr"),
-        *([] if results.has_controls else [OLD]),
+        *table(headings, rows, "llrrrrr"),
         "![how networks change on the way to the limit](images/ode.png)",
         "",
         *small_steps(results),
         *steepness(results, networks),
     ]
-
-
-SCORES = ("accuracy", "accuracy_at_limit")
-OLD = (
-    "These networks were diagnosed by an earlier version: distances are relative to the size of "
-    "the limit and not to its differences, there are no untrained networks beside them, and blocks "
-    "were not judged by |R(dt lambda)|.\n"
-)
 
 
 def consistency(results: Results, network: Network, weights: str, label: str) -> list[str]:
@@ -81,7 +71,6 @@ def consistency(results: Results, network: Network, weights: str, label: str) ->
         label,
         spread([one["distance"] for one in found]),
         spread([one["distance"] for one in controls(found)]),
-        spread([one["recalibration_shift"] for one in found if one["recalibration_shift"]]),
         *(
             f"{np.mean([one[key] for one in found]):.3f}"
             for key in ("accuracy", "accuracy_at_limit")

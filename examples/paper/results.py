@@ -112,12 +112,6 @@ class Results:
         }
 
     @property
-    def has_controls(self) -> bool:
-        """Whether networks were diagnosed beside untrained ones, with distances from the mean."""
-        found = (one for seeds in self.diagnoses.values() for one in seeds.values())
-        return all("control" in one["constant"] for one in found)
-
-    @property
     def seeds(self) -> int:
         """The largest number of seeds of a network."""
         return max(map(len, self.networks.values()), default=0)
