@@ -139,7 +139,9 @@ def scan(
         return flatten(scan_in_python(function, start, columns, fixed, length, outputs))
 
     if any(x.is_meta for x in inputs):  # Keras asks for shapes
-        stacks = [inputs[0].new_empty((length, *x.shape), dtype=x.dtype) for x in flatten(outputs)]
+        stacks = [
+            torch.empty((length, *x.shape), dtype=x.dtype, device="meta") for x in flatten(outputs)
+        ]
         return carry, pack(outputs, stacks)
     first = [x[0] if a <= place < b else x for place, x in enumerate(inputs)]
     traced = lookup(traces, key, step, first, a, b)

@@ -1,8 +1,9 @@
 """What a Python function does with tensors, written down as a graph of PyTorch's own operations.
 
 `torch.fx.experimental.proxy_tensor.make_fx` does the same with much that is not needed here
-(symbolic sizes, decompositions, where in the source an operation comes from), in about three times
-the time; and that is most of a first training step (examples/benchmarks/stack.py).
+(symbolic sizes, decompositions, where in the source an operation comes from). Recording is more
+than half of a first training step: the first forward pass of 50 RK4 blocks takes 57 ms of CPU with
+this, and took 103 with `make_fx`.
 """
 
 from __future__ import annotations
