@@ -151,7 +151,8 @@ def run_times(results: Results) -> Lines:
     ]
     return [
         "The fastest epoch times 200, for one of 5 to 20 seeds that train together on one core, "
-        "without validation and compiling:",
+        "without validation and compiling. Networks were trained at different times, beside other "
+        "work on the same cores: what lies off the line in the figure is that.",
         "",
         *table(headings, rows),
         "![run times](images/run_times.png)",
