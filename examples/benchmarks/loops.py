@@ -24,7 +24,6 @@ from typing import Any
 
 from timing import environment, progress, table
 
-BATCH = 8
 IMAGE, SEQUENCE, VOLUME, VECTOR = (32, 32, 32), (64, 64), (8, 16, 16, 16), (128,)
 CASES: dict[str, tuple[Callable[[Any], Any], tuple]] = {
     # name: f, made of `keras.layers`; the shape of y
@@ -32,6 +31,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], tuple]] = {
     "Conv2D, batch normalization, relu": (
         lambda k: [k.Conv2D(32, 3, padding="same"), k.BatchNormalization(), k.ReLU()],
         IMAGE,
+    ),
+    "Conv2D(16), batch normalization, relu": (
+        lambda k: [k.Conv2D(16, 3, padding="same"), k.BatchNormalization(), k.ReLU()],
+        (32, 32, 16),
     ),
     "Conv2D, two, tanh": (
         lambda k: [k.Conv2D(32, 3, padding="same", activation="tanh") for _ in range(2)],
@@ -124,7 +127,7 @@ class Pair:
     """A stack and its blocks as single layers, each in a compiled model."""
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
-        depth, method = options.depth, options.method
+        depth, method, self.batch = options.depth, options.method, options.batch
         self.clock = process_time if options.clock == "cpu" else perf_counter
         import keras
         import numpy as np
@@ -138,7 +141,7 @@ class Pair:
         stack = RKStack(f, depth, method, 1 / depth)
         stack.build((None, *shape))
         blocks = stack.unstack()
-        self.data = np.random.default_rng(1).normal(size=(2, BATCH, *shape)).astype("float32")
+        self.data = np.random.default_rng(1).normal(size=(2, options.batch, *shape)).astype("float32")
         self.models = {}
         for kind, layers in {"stack": [stack], "layers": blocks}.items():
             model = keras.Sequential([keras.Input(shape), *layers])
@@ -152,7 +155,7 @@ class Pair:
 
         x, y = (np.concatenate([part] * steps) for part in self.data)
         start = self.clock()
-        history = self.models[kind].fit(x, y, BATCH, verbose=0, shuffle=False)
+        history = self.models[kind].fit(x, y, self.batch, verbose=0, shuffle=False)
         seconds = (self.clock() - start) / steps
         self.loss = history.history["loss"][0]
         return seconds
@@ -189,7 +192,7 @@ def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
 def earlier(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """The same with another version of the package, in a process of its own."""
     command = [sys.executable, __file__, "--only", name, "--json", "-"]
-    for option in ("clock", "depth", "method", "rounds", "sample_seconds"):
+    for option in ("batch", "clock", "depth", "method", "rounds", "sample_seconds"):
         command += [f"--{option.replace('_', '-')}", str(getattr(options, option))]
     path = os.pathsep.join([str(Path(options.before).resolve()), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -218,6 +221,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", metavar="CASE", help="names of cases")
     parser.add_argument("--quick", action="store_true", help="five cases, three rounds")
     parser.add_argument("--before", metavar="FOLDER", help="an earlier version, measured as well")
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--depth", type=int, default=8)
     parser.add_argument("--method", default="heun2")
     parser.add_argument("--rounds", type=int)

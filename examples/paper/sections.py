@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from grid import DEPTHS, METHODS, STEP_SIZES, Network, digits_networks
-from plan import MATCHED, RUNGE_KUTTA, named
+from grid import DEPTHS, MATCHED, METHODS, STEP_SIZES, Network, digits_networks
+from plan import RUNGE_KUTTA, named
 from questions import ACCURACY
 from results import (
     Measure,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+from jax.extend import core
+from jax.extend.core.primitives import remat_p
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
-from keras_rk.loops.jax_convolutions import with_fast_convolutions
+from keras_rk.loops.jax_convolutions import fast_convolutions
+
+# What takes no longer to compute again than to write to memory and read back.
+CHEAP = frozenset(
+    "abs add add_any and broadcast_in_dim clamp concatenate convert_element_type copy div eq ge gt "
+    "integer_pow iota is_finite le lt max min mul ne neg not or pad reduce_precision reshape rev "
+    "rsqrt select_n sign slice sqrt square squeeze stop_gradient sub transpose xor".split()
+)
+CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "jit"))  # cheap if all within them is
 
 
 def is_compiling(arguments: Any) -> bool:
@@ -33,11 +43,57 @@ def is_at_hand(x: Any) -> bool:
 def scan(
     body: Body, carry: Any, xs: Any, constants: Any, length: int, outputs: Any, again: bool
 ) -> tuple[Any, Any]:
-    if again:
-        # The loops of both passes keep apart what would be merged without them.
-        body = jax.checkpoint(body, prevent_cse=False)
-    function = with_fast_convolutions(lambda c, x: body(c, x, constants))
-    return ops.scan(function, carry, xs, length)
+    def iteration(carry: Any, x: Any) -> Any:
+        arguments = carry, x, constants
+        jaxpr, result = jax.make_jaxpr(body, return_shape=True)(*arguments)
+        run = core.jaxpr_as_fun(fast_convolutions(jaxpr))
+        if again:
+            # The loops of both passes keep apart what would be merged without them.
+            run = jax.checkpoint(run, prevent_cse=False)
+        elif may_compute_again(jaxpr):
+            run = sparing(run, jax.tree.leaves(arguments))
+        return jax.tree.unflatten(jax.tree.structure(result), run(*jax.tree.leaves(arguments)))
+
+    return ops.scan(iteration, carry, xs, length)
+
+
+def sparing(run: Callable[..., Any], arguments: list) -> Callable[..., Any]:
+    """The body of a loop, which computes cheap results again where it keeps less memory so.
+
+    JAX by itself keeps each result that a gradient needs, in an array with a row an iteration.
+    Without a loop, XLA computes cheap ones again where it needs them; a loop would write and read
+    them all.
+    """
+    spared = jax.checkpoint(run, prevent_cse=False, policy=is_kept)
+    return spared if kept(spared, arguments) < kept(run, arguments) else run
+
+
+def kept(run: Callable[..., Any], arguments: list) -> int:
+    """How many bytes the gradient of a function needs."""
+    gradient = jax.eval_shape(lambda *values: jax.vjp(run, *values)[1], *arguments)
+    return sum(value.size * value.dtype.itemsize for value in jax.tree.leaves(gradient))
+
+
+def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:
+    """Whether a result is no cheap one."""
+    if primitive.name in CALLS:
+        return any(inner.name not in CHEAP | CALLS for inner in primitives(params))
+    return primitive.name not in CHEAP
+
+
+def may_compute_again(jaxpr: core.ClosedJaxpr) -> bool:
+    """Whether a loop may choose for its body: it has no effects, and does not choose by itself."""
+    return not jaxpr.effects and remat_p not in primitives({"jaxpr": jaxpr})
+
+
+def primitives(params: dict) -> Iterator[Any]:
+    """All operations in the parameters of another one."""
+    for value in params.values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, (core.ClosedJaxpr, core.Jaxpr)):
+                for equation in getattr(part, "jaxpr", part).eqns:
+                    yield equation.primitive
+                    yield from primitives(equation.params)
 
 
 def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:

@@ -1,0 +1,104 @@
+"""What a compiled loop keeps for its backward pass: what is expensive to compute again.
+
+JAX 0.10.2, and Keras 3.15.1 on it, keep each value that a gradient needs, in an array with a row
+for each iteration; TensorFlow and PyTorch are tested in test_remat.py.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_rk.layers import RKResidual, RKStack
+from tests.keras_helpers import BACKEND, normal
+
+jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.skipif(BACKEND != "jax", reason="what JAX's loops keep")
+SHAPE = (4, 6, 6, 8)
+K = keras.layers
+
+
+class Checkpointed(K.Layer):
+    """tanh(sin(tanh(y))), which decides for itself that nothing of it is kept."""
+
+    def call(self, y):
+        return jax.checkpoint(lambda y: ops.tanh(ops.sin(ops.tanh(y))))(y)
+
+
+class Calling(K.Layer):
+    """Calls back into Python: an effect, which `jax.checkpoint` refuses in gradients."""
+
+    def call(self, y):
+        from jax.experimental import io_callback
+
+        io_callback(lambda _: None, None, jax.lax.stop_gradient(y[0, 0, 0, 0]))
+        return ops.tanh(y)
+
+
+def kept(layer):
+    """How many arrays as large as y each iteration of a layer's loop keeps."""
+    layer.build((None, *SHAPE[1:]))
+    weights = [variable.value for variable in layer.trainable_variables]
+    state = [variable.value for variable in layer.non_trainable_variables]
+
+    def loss(weights, y):
+        return ops.sum(layer.stateless_call(weights, state, y, training=True)[0] ** 2)
+
+    jaxpr = jax.make_jaxpr(jax.grad(loss, (0, 1)))(weights, normal(*SHAPE))
+    forwards = next(e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan")
+    stacked = forwards.outvars[forwards.params["num_carry"] :]
+    sizes = [value.aval.size * value.aval.dtype.itemsize for value in stacked]
+    return sum(sizes) / forwards.params["length"] / (4 * np.prod(SHAPE))
+
+
+@pytest.mark.parametrize(
+    "f, method, number",
+    [
+        (K.BatchNormalization, "euler", 1),  # y; and moments, which are small
+        (lambda: K.GroupNormalization(2), "euler", 1),
+        (lambda: K.GroupNormalization(2), "rk4", 1),  # what stages are made of follows from moments
+        (lambda: K.PReLU(shared_axes=(1, 2)), "rk4", 1),
+        (lambda: K.Dense(8), "heun2", 2),  # where both stages are evaluated
+        (lambda: K.Dense(8, activation="relu"), "heun2", 3),  # y and the products
+        (lambda: K.Dense(8, activation="tanh"), "heun2", 3),  # y and tanh; products are not needed
+        (lambda: K.Conv2D(8, 3, padding="same", activation="relu"), "heun2", 3),
+    ],
+)
+def test_only_what_is_expensive_is_kept(f, method, number):
+    assert number <= kept(RKStack(f(), 50, method)) < number + 0.3
+
+
+def test_fewer_than_jax_by_itself_keeps(monkeypatch):
+    from keras_rk.loops import jax_loops
+
+    monkeypatch.setattr(jax_loops, "may_compute_again", lambda jaxpr: False)
+    assert kept(RKStack(K.GroupNormalization(2), 50, "rk4")) > 8
+
+
+@pytest.mark.parametrize("layer", [RKStack, RKResidual])
+def test_what_f_says_about_its_memory_holds(layer):
+    size = {"depth": 50} if layer is RKStack else {"steps": 50}
+    assert kept(layer(Checkpointed(), tableau="euler", **size)) == 1
+
+
+@pytest.mark.parametrize("remat", ["step", "stage"])
+def test_what_the_layer_says_about_its_memory_holds(remat):
+    f = K.Dense(8, activation="tanh")
+    assert kept(RKResidual(f, "rk4", steps=50, remat=remat)) == {"step": 1, "stage": 4}[remat]
+
+
+def test_fields_with_effects_have_gradients():
+    def gradient(f):
+        layer = RKResidual(f, "heun2", steps=20)
+        return jax.jit(jax.grad(lambda y: ops.sum(layer(y))))(normal(*SHAPE))
+
+    np.testing.assert_allclose(gradient(Calling()), gradient(K.Activation("tanh")), rtol=1e-6)
+
+
+def test_every_cheap_operation_is_one_of_jax():
+    from jax.extend.core import primitives
+
+    from keras_rk.loops.jax_loops import CALLS, CHEAP
+
+    known = {getattr(value, "name", "") for value in vars(primitives).values()}
+    assert known >= CHEAP | CALLS
