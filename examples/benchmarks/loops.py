@@ -141,7 +141,9 @@ class Pair:
         stack = RKStack(f, depth, method, 1 / depth)
         stack.build((None, *shape))
         blocks = stack.unstack()
-        self.data = np.random.default_rng(1).normal(size=(2, options.batch, *shape)).astype("float32")
+        self.data = (
+            np.random.default_rng(1).normal(size=(2, options.batch, *shape)).astype("float32")
+        )
         self.models = {}
         for kind, layers in {"stack": [stack], "layers": blocks}.items():
             model = keras.Sequential([keras.Input(shape), *layers])
