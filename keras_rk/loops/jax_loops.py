@@ -90,8 +90,10 @@ def primitives(params: dict) -> Iterator[Any]:
     """All operations in the parameters of another one."""
     for value in params.values():
         for part in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(part, (core.ClosedJaxpr, core.Jaxpr)):
-                for equation in getattr(part, "jaxpr", part).eqns:
+            if isinstance(part, core.ClosedJaxpr):
+                part = part.jaxpr
+            if isinstance(part, core.Jaxpr):
+                for equation in part.eqns:
                     yield equation.primitive
                     yield from primitives(equation.params)
 

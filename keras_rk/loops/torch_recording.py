@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from keras_rk.loops.torch_graphs import Part
 
 aten = torch.ops.aten
+DEVICE = torch.ops.prim.device.default
 MAKES_A_CONSTANT = (aten.lift_fresh.default, aten.lift_fresh_copy.default)
 
 
@@ -52,6 +53,8 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: tuple = (), options: dict | None = None
     ) -> Any:
+        if operation is DEVICE:  # two of three calls, and nothing to record
+            return arguments[0].device
         options = options or {}
         if torch.Tag.inplace_view in operation.tags:
             raise RuntimeError(f"{operation} changes the shape of what was recorded before")
