@@ -17,10 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from timing import environment, progress, table
-
 import keras
 import numpy as np
+from timing import environment, progress, table
 
 from keras_rk.layers import RKResidual
 
