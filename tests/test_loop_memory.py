@@ -95,6 +95,33 @@ def test_fields_with_effects_have_gradients():
     np.testing.assert_allclose(gradient(Calling()), gradient(K.Activation("tanh")), rtol=1e-6)
 
 
+class Halving(K.Layer):
+    """y / 2 until it is small: a loop that only has derivatives forwards."""
+
+    def call(self, y):
+        return jax.lax.while_loop(lambda y: ops.any(ops.abs(y) > 1), lambda y: y / 2, y)
+
+
+class Outside(K.Layer):
+    """tanh(y) by NumPy, which has no derivatives at all."""
+
+    def call(self, y):
+        return jax.pure_callback(np.tanh, jax.ShapeDtypeStruct(y.shape, y.dtype), y)
+
+
+@pytest.mark.parametrize("f", [Halving, Outside])
+def test_fields_without_gradients_run(f):
+    layer = RKResidual(f(), "heun2", steps=20)
+    y = ops.convert_to_tensor(normal(4, 3))
+    np.testing.assert_allclose(jax.jit(layer)(y), layer(y), rtol=1e-5)
+
+
+def test_fields_with_derivatives_forwards_alone_have_them():
+    layer, y = RKResidual(Halving(), "heun2", steps=20), ops.convert_to_tensor(normal(4, 3))
+    outside = jax.jvp(layer, (y,), (y,))[1]
+    np.testing.assert_allclose(jax.jit(lambda y: jax.jvp(layer, (y,), (y,)))(y)[1], outside, 1e-5)
+
+
 def test_every_cheap_operation_is_one_of_jax():
     from jax.extend.core import primitives
 
