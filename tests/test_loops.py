@@ -522,3 +522,66 @@ def test_fit(jit_compile, never_unrolled):
     for one, other, before in zip(ours, model.get_weights(), weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
         assert not np.array_equal(one, before)
+
+
+@keras.saving.register_keras_serializable("test_loops")
+class Repeating(keras.layers.Layer):
+    """The mean of several copies of tanh(w y), made by a function of Keras."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1],), initializer=dense().kernel_initializer)
+
+    def call(self, y):
+        y = ops.expand_dims(ops.tanh(self.w * y), -1)
+        copies = {
+            "repeat": lambda: ops.repeat(y, 2, axis=-1),
+            "tile": lambda: ops.tile(y, (1, 1, 2)),
+            "broadcast": lambda: ops.broadcast_to(y, (*ops.shape(y)[:-1], 2)),
+        }
+        return ops.mean(copies[self.function](), -1)
+
+    def get_config(self):
+        return {**super().get_config(), "function": self.function}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("function", ["repeat", "tile", "broadcast"])
+def test_gradients_of_what_is_repeated(function, mode):
+    """TensorFlow 2.21: XLA cannot compute the gradient of `tf.repeat` in a `tf.while_loop`.
+
+    `findings/tensorflow_xla_repeat_in_a_loop.sh`: numbers that it packs are no constants there.
+    """
+    y = normal(4, 3)
+    layer = RKStack(Repeating(function), 9, "heun2", "1/10")
+    layer.build((None, 3))
+    blocks = layer.unstack()
+
+    def plain(y):
+        for block in blocks:
+            y = block(y)
+        return ops.sum(y**2)
+
+    (by_y, by_w) = gradients(lambda y: ops.sum(layer(y) ** 2), layer, y, mode)
+    outside = gradients(plain, keras.Sequential(blocks), y)
+    np.testing.assert_allclose(by_y, outside[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_w, np.stack(outside[1:]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="nothing is compiled as a whole")
+def test_grouped_attention_in_a_compiled_loop():
+    """It repeats keys and values."""
+    y = keras.Input((6, 8))
+    attention = keras.Model(y, keras.layers.GroupQueryAttention(4, 4, 2, seed=1)(y, y))
+    stack = RKStack(attention, 5, "heun2", "1/10")
+    stack.build((None, 6, 8))
+    losses = []
+    for layers in (stack.unstack(), [stack]):
+        model = keras.Sequential([keras.Input((6, 8)), *layers])
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=True)
+        history = model.fit(normal(4, 6, 8), normal(4, 6, 8, seed=2), epochs=3, verbose=0)
+        losses.append(history.history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)

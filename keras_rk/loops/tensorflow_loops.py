@@ -29,7 +29,7 @@ def scan(
     def array(dtype: Any, shape: Any) -> tf.TensorArray:
         return tf.TensorArray(dtype, size=length, element_shape=shape)
 
-    body = with_fast_convolutions(body)
+    body = with_constants(with_fast_convolutions(body))
     columns = [array(x.dtype, x.shape[1:]).unstack(x) for x in flatten(xs)]
     stacks = [array(x.dtype, x.shape) for x in flatten(outputs)]
 
@@ -47,6 +47,35 @@ def scan(
         lambda i, *_: i < length, step, (0, flatten(carry), stacks), maximum_iterations=length
     )
     return pack(carry, values), pack(outputs, [stack.stack() for stack in stacks])
+
+
+def with_constants(body: Body) -> Body:
+    """A body whose integers are constants wherever TensorFlow knows them.
+
+    Others, such as those that `tf.repeat` packs for `tf.tile`, a loop hands to its gradient in
+    lists; and what comes out of a list, XLA takes for no shape.
+    """
+
+    def rewritten(*arguments: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        known = len(graph.get_operations())
+        results = body(*arguments)
+        for operation in graph.get_operations()[known:]:
+            for place, x in enumerate(operation.inputs):
+                value = _known(x) if x.dtype.is_integer and x.op.type != "Const" else None
+                if value is not None:
+                    operation._update_input(place, tf.constant(value, x.dtype))
+        return results
+
+    return rewritten
+
+
+def _known(x: Any) -> Any:
+    """`tf.get_static_value`, which does not see through reshaping."""
+    if x.op.type != "Reshape":
+        return tf.get_static_value(x)
+    value, shape = map(tf.get_static_value, x.op.inputs)
+    return None if value is None or shape is None else value.reshape(shape)
 
 
 def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:
