@@ -219,7 +219,7 @@ def full_experiments() -> dict[str, list[Network]]:
         ],
         "horizon": [
             *horizon_networks(CONVERGENT, normalization="none"),
-            *horizon_networks(("rk8",), HORIZON_DEPTHS[:2], normalization="none"),
+            *horizon_networks(("rk8",), normalization="none"),
             *horizon_networks(("euler", "rk4")),
         ],
         "ode": ode_networks(CONVERGENT),
