@@ -245,7 +245,7 @@ def quick_experiments() -> dict[str, list[Network]]:
     """Some of it, enough to see the shape of every figure."""
     in_f = {"normalization": "inside_last", "activation": "relu"}
     return {
-        "depth": depth_networks((5, 20, 50)),
+        "depth": depth_networks((5, 50)),
         "horizon": horizon_networks(("euler",), (10, 20), normalization="none"),
         "ode": ode_networks(("euler",))[:2],
         "roughness": roughness_networks(("euler",))[:2],
@@ -254,9 +254,13 @@ def quick_experiments() -> dict[str, list[Network]]:
             *dt_networks((0.1, 1.0, 1.5), ("euler",), **in_f),
         ],
         "schedule": depth_networks((10,), ("standard", "euler"), schedule="cosine"),
-        "harder": harder_networks(("standard", "euler", "rk4"), (10,)),
-        "normalization": normalization_networks((20,), CONVERGENT),
-        "construction": [n for n in construction_networks((25,)) if n.method == "euler"],
+        "harder": harder_networks(("standard", "euler"), (10,)),
+        "normalization": normalization_networks((5,), CONVERGENT),
+        "construction": [
+            n
+            for n in construction_networks((25,))
+            if n.method == "euler" and n.stddev is None and not n.activation_after
+        ],
         "digits": digits_networks(1, ("euler", "rk4")),
     }
 
