@@ -245,7 +245,7 @@ def quick_experiments() -> dict[str, list[Network]]:
     """Some of it, enough to see the shape of every figure."""
     in_f = {"normalization": "inside_last", "activation": "relu"}
     return {
-        "depth": depth_networks((5, 50)),
+        "depth": depth_networks((5, 50), ("standard", *CONVERGENT, "rk8")),
         "horizon": horizon_networks(("euler",), (10, 20), normalization="none"),
         "ode": ode_networks(("euler",))[:2],
         "roughness": roughness_networks(("euler",))[:2],
@@ -255,7 +255,7 @@ def quick_experiments() -> dict[str, list[Network]]:
         ],
         "schedule": depth_networks((10,), ("standard", "euler"), schedule="cosine"),
         "harder": harder_networks(("standard", "euler"), (10,)),
-        "normalization": normalization_networks((5,), CONVERGENT),
+        "normalization": normalization_networks((5,), CONVERGENT[:2]),
         "construction": [
             n
             for n in construction_networks((25,))
