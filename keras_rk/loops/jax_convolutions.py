@@ -52,7 +52,7 @@ def _rewritten(value: Any) -> Any:
     if isinstance(value, tuple) and any(
         isinstance(part, (core.ClosedJaxpr, core.Jaxpr)) for part in value
     ):
-        return tuple(map(_rewritten, value))
+        return getattr(value, "_make", tuple)(map(_rewritten, value))  # `linalg.solve` has names
     return value
 
 

@@ -13,11 +13,12 @@ from keras import ops
 from keras_rk.loops.common import Body, flatten
 from keras_rk.loops.jax_convolutions import fast_convolutions
 
-# What takes no longer to compute again than to write to memory and read back.
+# What takes no longer to compute again than to write to memory and read back. No comparisons: the
+# gradient of a maximum asks where it was, and what is computed again may differ in the last digit.
 CHEAP = frozenset(
-    "abs add add_any and broadcast_in_dim clamp concatenate convert_element_type copy div eq ge gt "
-    "integer_pow iota is_finite le lt max min mul ne neg not or pad reduce_precision reshape rev "
-    "rsqrt select_n sign slice sqrt square squeeze stop_gradient sub transpose xor".split()
+    "abs add add_any and broadcast_in_dim clamp concatenate convert_element_type copy div "
+    "integer_pow iota max min mul neg not or pad reduce_precision reshape rev rsqrt select_n slice "
+    "sqrt square squeeze stop_gradient sub transpose xor".split()
 )
 CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "jit"))  # cheap if all within them is
 

@@ -50,7 +50,7 @@ def scan(
 
 
 def with_constants(body: Body) -> Body:
-    """A body whose integers are constants wherever TensorFlow knows them.
+    """A body whose shapes, axes and multiples are constants wherever TensorFlow knows them.
 
     Others, such as those that `tf.repeat` packs for `tf.tile`, a loop hands to its gradient in
     lists; and what comes out of a list, XLA takes for no shape.
@@ -62,12 +62,20 @@ def with_constants(body: Body) -> Body:
         results = body(*arguments)
         for operation in graph.get_operations()[known:]:
             for place, x in enumerate(operation.inputs):
-                value = _known(x) if x.dtype.is_integer and x.op.type != "Const" else None
+                if not x.dtype.is_integer or x.op.type == "Const" or _is_large(x):
+                    continue
+                value = _known(x)
                 if value is not None:
                     operation._update_input(place, tf.constant(value, x.dtype))
         return results
 
     return rewritten
+
+
+def _is_large(x: Any) -> bool:
+    """Whether there are more numbers than in shapes, axes and multiples."""
+    number = x.shape.num_elements()
+    return number is None or number > 32
 
 
 def _known(x: Any) -> Any:
