@@ -116,6 +116,19 @@ def test_a_maximum_is_where_it_was(name, method):
     np.testing.assert_allclose(jax.jit(gradient)(y), by_hand, rtol=1e-3, atol=1e-4)
 
 
+def test_integers_are_not_made_again_of_floats():
+    """Places in a table: a number that is rounded in another way would be another place."""
+    from jax import lax
+
+    from keras_rk.loops.jax_loops import is_kept
+
+    def asked(dtype):
+        (equation,) = jax.make_jaxpr(lambda x: lax.convert_element_type(x, dtype))(0.5).eqns
+        return is_kept(equation.primitive, **equation.params)
+
+    assert [asked(dtype) for dtype in ("int32", "bool", "bfloat16")] == [True, True, False]
+
+
 def test_fields_with_effects_have_gradients():
     def gradient(f):
         layer = RKResidual(f, "heun2", steps=20)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+from jax import numpy as jnp
 from jax.extend import core
 from jax.extend.core.primitives import remat_p
 from keras import ops
@@ -13,8 +14,9 @@ from keras import ops
 from keras_rk.loops.common import Body, flatten
 from keras_rk.loops.jax_convolutions import fast_convolutions
 
-# What takes no longer to compute again than to write to memory and read back. No comparisons: the
-# gradient of a maximum asks where it was, and what is computed again may differ in the last digit.
+# What takes no longer to compute again than to write to memory and read back. It may differ in the
+# last digit then, so there are no comparisons: the gradient of a maximum asks where it was. Likewise
+# `is_kept` keeps integers that are made of floats, such as places in a table.
 CHEAP = frozenset(
     "abs add add_any and broadcast_in_dim clamp concatenate convert_element_type copy div "
     "integer_pow iota max min mul neg not or pad reduce_precision reshape rev rsqrt select_n slice "
@@ -82,6 +84,8 @@ def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:
     """Whether a result is no cheap one."""
     if primitive.name in CALLS:
         return any(inner.name not in CHEAP | CALLS for inner in primitives(params))
+    if primitive.name == "convert_element_type":
+        return not jnp.issubdtype(params["new_dtype"], jnp.inexact)
     return primitive.name not in CHEAP
 
 
