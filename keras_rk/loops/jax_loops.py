@@ -15,8 +15,8 @@ from keras_rk.loops.common import Body, flatten
 from keras_rk.loops.jax_convolutions import fast_convolutions
 
 # What takes no longer to compute again than to write to memory and read back. It may differ in the
-# last digit then, so there are no comparisons: the gradient of a maximum asks where it was. Likewise
-# `is_kept` keeps integers that are made of floats, such as places in a table.
+# last digit then, so there are no comparisons: the gradient of a maximum asks where it was. For the
+# same reason `is_kept` keeps integers that are made of floats, such as places in a table.
 CHEAP = frozenset(
     "abs add add_any and broadcast_in_dim clamp concatenate convert_element_type copy div "
     "integer_pow iota max min mul neg not or pad reduce_precision reshape rev rsqrt select_n slice "
