@@ -1,7 +1,7 @@
 """Ways to call `fit`: an epoch of the README's first example, of RKResidual in a small network.
 
-    python examples/benchmarks/fitting.py
-    KERAS_BACKEND=jax python examples/benchmarks/fitting.py --rounds 15 --json fit.json
+    python examples/benchmarks/fit_settings.py
+    KERAS_BACKEND=jax python examples/benchmarks/fit_settings.py --rounds 15 --json fit.json
 
 All ways train the same network on the same batches in one process, and take turns; a ratio is the
 median over the rounds of the ratios within a round.
