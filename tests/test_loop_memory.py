@@ -87,7 +87,6 @@ def test_what_the_layer_says_about_its_memory_holds(remat):
     assert kept(RKResidual(f, "rk4", steps=50, remat=remat)) == {"step": 1, "stage": 4}[remat]
 
 
-@keras.saving.register_keras_serializable("test_loop_memory")
 class Maximum(K.Layer):
     """The maximum over channels of something that XLA may round in one way or another, less y."""
 
@@ -155,14 +154,14 @@ class Outside(K.Layer):
 
 
 class Solving(K.Layer):
-    """A y = 3 x, solved for x: an operation whose parameters have names."""
+    """x with 3 x = y, solved as a system: an operation whose parameters have names."""
 
     def call(self, y):
         return jax.numpy.linalg.solve(3 * jax.numpy.eye(y.shape[-1]), y.T).T
 
 
 @pytest.mark.parametrize("f", [Halving, Outside, Solving])
-def test_fields_without_gradients_run(f):
+def test_fields_run_whether_they_have_gradients_or_not(f):
     layer = RKResidual(f(), "heun2", steps=20)
     y = ops.convert_to_tensor(normal(4, 3))
     np.testing.assert_allclose(jax.jit(layer)(y), layer(y), rtol=1e-5)

@@ -110,8 +110,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="where to write all figures")
     options = parser.parse_args()
     seconds = measured(options.rounds)
-    packages = ("keras", "jax", "tensorflow", "tensorflow-cpu", "torch")
-    about = environment(*packages, used="all used, no accelerator")
+    about = environment("keras", "jax", "tensorflow", "torch", used="all used, no accelerator")
     about["backend"] = BACKEND
     if options.json:
         figures = {"environment": about, "seconds": seconds}

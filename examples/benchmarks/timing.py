@@ -127,8 +127,9 @@ def environment(*packages: str, used: str = "one thread used, no accelerator") -
     """The machine, what of it is `used`, and the versions of the packages."""
     versions = {}
     for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
+        for name in (package, f"{package}-cpu"):  # as TensorFlow may be called
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                versions[name] = importlib.metadata.version(name)
     cpu = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -17,7 +17,7 @@ tf.get_logger().setLevel("ERROR")  # one tf.function per contestant is no mistak
 GROUPS = {"XLA": 1.05, "no XLA": 1.05}  # at most so many times as long as written by hand
 OTHERS: dict[str, float] = {}
 METHODS = ("heun2", "rk4")
-PACKAGES = ("tensorflow", "tensorflow-cpu")
+PACKAGES = ("tensorflow",)
 
 Solve = Callable[[Sequence[Any], Any], Any]
 

@@ -88,8 +88,7 @@ def main() -> None:
     rows = [
         compared(case, method, steps, options.rounds) for case in CASES for method, steps in METHODS
     ]
-    packages = ("keras", "jax", "tensorflow", "tensorflow-cpu")
-    about = environment(*packages, used="all used, no accelerator")
+    about = environment("keras", "jax", "tensorflow", used="all used, no accelerator")
     print(json.dumps({**about, "backend": keras.backend.backend()}))
     print(table(("f", "loop / written out", "ms", "first, s"), rows))
 

@@ -29,18 +29,22 @@ from keras_rk.loops.convolutions import (
 
 def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
     """A pure function that convolves in forms that are fast in a loop on a CPU."""
+    if jax.default_backend() != "cpu":
+        return function
 
     def rewritten(*arguments: Any) -> Any:
-        jaxpr, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        values = core.jaxpr_as_fun(fast_convolutions(jaxpr))(*jax.tree.leaves(arguments))
-        return jax.tree.unflatten(jax.tree.structure(result), values)
+        jaxpr, structure = traced(function, arguments)
+        values = core.jaxpr_as_fun(jaxpr)(*jax.tree.leaves(arguments))
+        return jax.tree.unflatten(structure, values)
 
     return rewritten
 
 
-def fast_convolutions(jaxpr: core.ClosedJaxpr) -> core.ClosedJaxpr:
-    """The same of a jaxpr."""
-    return _rewritten(jaxpr) if jax.default_backend() == "cpu" else jaxpr
+def traced(function: Callable[..., Any], arguments: tuple) -> tuple[core.ClosedJaxpr, Any]:
+    """Such a function as a jaxpr, from leaf to leaf, and how its results are nested."""
+    jaxpr, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    jaxpr = _rewritten(jaxpr) if jax.default_backend() == "cpu" else jaxpr
+    return jaxpr, jax.tree.structure(result)
 
 
 def _rewritten(value: Any) -> Any:

@@ -12,7 +12,7 @@ from jax.extend.core.primitives import remat_p
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
-from keras_rk.loops.jax_convolutions import fast_convolutions
+from keras_rk.loops.jax_convolutions import traced
 
 # What takes no longer to compute again than to write to memory and read back. It may differ in the
 # last digit then, so there are no comparisons: the gradient of a maximum asks where it was. For the
@@ -48,14 +48,14 @@ def scan(
 ) -> tuple[Any, Any]:
     def iteration(carry: Any, x: Any) -> Any:
         arguments = carry, x, constants
-        jaxpr, result = jax.make_jaxpr(body, return_shape=True)(*arguments)
-        run = core.jaxpr_as_fun(fast_convolutions(jaxpr))
+        jaxpr, structure = traced(body, arguments)
+        run = core.jaxpr_as_fun(jaxpr)
         if again:
             # The loops of both passes keep apart what would be merged without them.
             run = jax.checkpoint(run, prevent_cse=False)
         elif may_compute_again(jaxpr):
             run = sparing(run, jax.tree.leaves(arguments))
-        return jax.tree.unflatten(jax.tree.structure(result), run(*jax.tree.leaves(arguments)))
+        return jax.tree.unflatten(structure, run(*jax.tree.leaves(arguments)))
 
     return ops.scan(iteration, carry, xs, length)
 
@@ -83,7 +83,7 @@ def kept(run: Callable[..., Any], arguments: list) -> int:
 def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:
     """Whether a result is no cheap one."""
     if primitive.name in CALLS:
-        return any(inner.name not in CHEAP | CALLS for inner in primitives(params))
+        return any(is_kept(inner.primitive, **inner.params) for inner in equations(params))
     if primitive.name == "convert_element_type":
         return not jnp.issubdtype(params["new_dtype"], jnp.inexact)
     return primitive.name not in CHEAP
@@ -91,10 +91,11 @@ def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:
 
 def may_compute_again(jaxpr: core.ClosedJaxpr) -> bool:
     """Whether a loop may choose for its body: it has no effects, and does not choose by itself."""
-    return not jaxpr.effects and remat_p not in primitives({"jaxpr": jaxpr})
+    chosen = (equation.primitive is remat_p for equation in equations({"jaxpr": jaxpr}))
+    return not jaxpr.effects and not any(chosen)
 
 
-def primitives(params: dict) -> Iterator[Any]:
+def equations(params: dict) -> Iterator[Any]:
     """All operations in the parameters of another one."""
     for value in params.values():
         for part in value if isinstance(value, (tuple, list)) else (value,):
@@ -102,8 +103,8 @@ def primitives(params: dict) -> Iterator[Any]:
                 part = part.jaxpr
             if isinstance(part, core.Jaxpr):
                 for equation in part.eqns:
-                    yield equation.primitive
-                    yield from primitives(equation.params)
+                    yield equation
+                    yield from equations(equation.params)
 
 
 def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:

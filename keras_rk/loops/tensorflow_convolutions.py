@@ -36,11 +36,9 @@ def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
     def rewritten(*arguments: Any) -> Any:
-        graph = tf.compat.v1.get_default_graph()
-        known = len(graph.get_operations())
-        results = function(*arguments)
+        results, operations = traced(function, arguments)
         replaced = {}
-        for operation in graph.get_operations()[known:]:
+        for operation in operations:
             new = _rewritten(operation)
             if new is not None:
                 (old,) = operation.outputs
@@ -49,6 +47,14 @@ def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
         return pack(results, [replaced.get(x.ref(), x) for x in flatten(results)])
 
     return rewritten
+
+
+def traced(function: Callable[..., Any], arguments: tuple) -> tuple[Any, list]:
+    """The results of a function, and the operations that it adds to the graph."""
+    graph = tf.compat.v1.get_default_graph()
+    known = len(graph.get_operations())
+    results = function(*arguments)
+    return results, graph.get_operations()[known:]
 
 
 def _is_compiled_for_cpu() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_rk.loops.common import Body, flatten, pack
-from keras_rk.loops.tensorflow_convolutions import with_fast_convolutions
+from keras_rk.loops.tensorflow_convolutions import traced, with_fast_convolutions
 
 
 def is_compiling(values: Any) -> bool:
@@ -57,10 +57,8 @@ def with_constants(body: Body) -> Body:
     """
 
     def rewritten(*arguments: Any) -> Any:
-        graph = tf.compat.v1.get_default_graph()
-        known = len(graph.get_operations())
-        results = body(*arguments)
-        for operation in graph.get_operations()[known:]:
+        results, operations = traced(body, arguments)
+        for operation in operations:
             for place, x in enumerate(operation.inputs):
                 if not x.dtype.is_integer or x.op.type == "Const" or _is_large(x):
                     continue
