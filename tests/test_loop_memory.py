@@ -18,6 +18,14 @@ SHAPE = (4, 6, 6, 8)
 K = keras.layers
 
 
+@pytest.fixture(autouse=True)
+def weighed(monkeypatch):
+    """All loops, however small, weigh what they keep."""
+    from keras_rk.loops import jax_loops
+
+    monkeypatch.setattr(jax_loops, "SMALL", 0)
+
+
 class Checkpointed(K.Layer):
     """tanh(sin(tanh(y))), which decides for itself that nothing of it is kept."""
 
@@ -73,6 +81,14 @@ def test_fewer_than_jax_by_itself_keeps(monkeypatch):
 
     monkeypatch.setattr(jax_loops, "may_compute_again", lambda jaxpr: False)
     assert kept(RKStack(K.GroupNormalization(2), 50, "rk4")) > 8
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_small_loops_keep_what_jax_keeps(monkeypatch, small):
+    from keras_rk.loops import jax_loops
+
+    monkeypatch.setattr(jax_loops, "SMALL", 2**24 if small else 2**20)
+    assert (kept(RKStack(K.GroupNormalization(2), 50, "rk4")) > 8) == small
 
 
 @pytest.mark.parametrize("layer", [RKStack, RKResidual])

@@ -6,7 +6,6 @@ was: on a GPU, with several dtypes, and under `vmap`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,42 +26,23 @@ from keras_rk.loops.convolutions import (
 )
 
 
-def with_fast_convolutions(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A pure function that convolves in forms that are fast in a loop on a CPU."""
-    if jax.default_backend() != "cpu":
-        return function
-
-    def rewritten(*arguments: Any) -> Any:
-        jaxpr, structure = traced(function, arguments)
-        values = core.jaxpr_as_fun(jaxpr)(*jax.tree.leaves(arguments))
-        return jax.tree.unflatten(structure, values)
-
-    return rewritten
-
-
-def traced(function: Callable[..., Any], arguments: tuple) -> tuple[core.ClosedJaxpr, Any]:
-    """Such a function as a jaxpr, from leaf to leaf, and how its results are nested."""
-    jaxpr, result = jax.make_jaxpr(function, return_shape=True)(*arguments)
-    jaxpr = _rewritten(jaxpr) if jax.default_backend() == "cpu" else jaxpr
-    return jaxpr, jax.tree.structure(result)
-
-
-def _rewritten(value: Any) -> Any:
-    """A jaxpr, or a parameter of one of its equations, with other convolutions."""
+def with_fast_convolutions(value: Any) -> Any:
+    """A jaxpr, or a parameter of one of its equations, with convolutions in fast forms."""
     if isinstance(value, core.Jaxpr):  # from JAX 0.12 on all of them; the other has one inside
         return value.replace(eqns=[_rewritten_equation(equation) for equation in value.eqns])
     if isinstance(value, core.ClosedJaxpr):
-        return value.replace(jaxpr=_rewritten(value.jaxpr))
+        return value.replace(jaxpr=with_fast_convolutions(value.jaxpr))
     if isinstance(value, tuple) and any(
         isinstance(part, (core.ClosedJaxpr, core.Jaxpr)) for part in value
     ):
-        return getattr(value, "_make", tuple)(map(_rewritten, value))  # `linalg.solve` has names
+        make = getattr(value, "_make", tuple)  # those of `linalg.solve` have names
+        return make(map(with_fast_convolutions, value))
     return value
 
 
 def _rewritten_equation(equation: Any) -> Any:
     if equation.primitive is not lax.conv_general_dilated_p:
-        params = {name: _rewritten(value) for name, value in equation.params.items()}
+        params = {name: with_fast_convolutions(value) for name, value in equation.params.items()}
         return equation.replace(params=params)
     x, w, y = (value.aval for value in (*equation.invars, *equation.outvars))
     if not _gains(x, w, y, equation.params):

@@ -12,7 +12,7 @@ from jax.extend.core.primitives import remat_p
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
-from keras_rk.loops.jax_convolutions import traced
+from keras_rk.loops.jax_bodies import traced
 
 # What takes no longer to compute again than to write to memory and read back. It may differ in the
 # last digit then, so there are no comparisons: the gradient of a maximum asks where it was. For the
@@ -22,6 +22,7 @@ CHEAP = frozenset(
     "integer_pow iota max min mul neg not or pad reduce_precision reshape rev rsqrt select_n slice "
     "sqrt square squeeze stop_gradient sub transpose xor".split()
 )
+SMALL = 2**24  # bytes of all that a loop computes: to weigh what it keeps would take longer
 CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "jit"))  # cheap if all within them is
 
 
@@ -53,7 +54,7 @@ def scan(
         if again:
             # The loops of both passes keep apart what would be merged without them.
             run = jax.checkpoint(run, prevent_cse=False)
-        elif may_compute_again(jaxpr):
+        elif length * computed(jaxpr) > SMALL and may_compute_again(jaxpr):
             run = sparing(run, jax.tree.leaves(arguments))
         return jax.tree.unflatten(structure, run(*jax.tree.leaves(arguments)))
 
@@ -77,7 +78,16 @@ def sparing(run: Callable[..., Any], arguments: list) -> Callable[..., Any]:
 def kept(run: Callable[..., Any], arguments: list) -> int:
     """How many bytes the gradient of a function needs."""
     gradient = jax.eval_shape(lambda *values: jax.vjp(run, *values)[1], *arguments)
-    return sum(value.size * value.dtype.itemsize for value in jax.tree.leaves(gradient))
+    return total(jax.tree.leaves(gradient))
+
+
+def computed(jaxpr: core.ClosedJaxpr) -> int:
+    """How many bytes the results of all operations have."""
+    return total([x.aval for equation in jaxpr.eqns for x in equation.outvars])
+
+
+def total(values: list) -> int:
+    return sum(x.size * x.dtype.itemsize for x in values if hasattr(x, "dtype"))
 
 
 def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:

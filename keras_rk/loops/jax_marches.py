@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keras_rk.loops.common import March, Marching, flatten, march_in_python, pack
-from keras_rk.loops.jax_convolutions import with_fast_convolutions
+from keras_rk.loops.jax_bodies import rewritten
 from keras_rk.loops.jax_loops import is_compiling
 
 MOST_COMPILED = 32  # for each layer
@@ -34,9 +34,9 @@ def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any
 def _differentiable(marching: Marching, compiled: bool) -> Callable[[Any, Any], March]:
     if compiled:
         marching = marching._replace(
-            begin=with_fast_convolutions(marching.begin),
-            attempt=with_fast_convolutions(marching.attempt),
-            advance=with_fast_convolutions(marching.advance),
+            begin=rewritten(marching.begin),
+            attempt=rewritten(marching.attempt),
+            advance=rewritten(marching.advance),
         )
     forward = _compiled if compiled else _in_python
 
