@@ -217,6 +217,31 @@ def test_common_layers_are_traced(make):
     assert is_traced(layer)
 
 
+@pytest.mark.parametrize("dropped, drawn", [(0.0, False), (0.5, True)])
+def test_attention_that_drops_nothing_is_traced(dropped, drawn):
+    """PyTorch 2.13 says of all its attention that it draws random numbers; without dropout it does not.
+
+    All stages of a step draw the same where f draws, which no trace of a whole step can repeat.
+    """
+
+    def attend(y):
+        return torch.nn.functional.scaled_dot_product_attention(y, y, y, dropout_p=dropped)
+
+    def by_hand(y):
+        for _ in range(2):
+            k = attend(y)
+            y = y + (k + attend(y + k)) / 2
+        return y
+
+    heun = RKResidual(Function(attend), "heun2", steps=2, state="shared")
+    y = tensor(2, 3, 5, 4, grad=True)
+    if drawn:
+        heun(y)
+    else:
+        assert_same(heun, by_hand, y, tolerance=1e-5)
+    assert is_traced(heun) is not drawn
+
+
 def test_an_error_in_f_surfaces_as_itself():
     class Mine(Exception):
         pass
