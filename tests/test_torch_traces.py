@@ -219,7 +219,7 @@ def test_common_layers_are_traced(make):
 
 @pytest.mark.parametrize("dropped, drawn", [(0.0, False), (0.5, True)])
 def test_attention_that_drops_nothing_is_traced(dropped, drawn):
-    """PyTorch 2.13 says of all its attention that it draws random numbers; without dropout it does not.
+    """PyTorch 2.13 says of all attention that it draws random numbers; without dropout it does not.
 
     All stages of a step draw the same where f draws, which no trace of a whole step can repeat.
     """
