@@ -217,31 +217,6 @@ def test_common_layers_are_traced(make):
     assert is_traced(layer)
 
 
-@pytest.mark.parametrize("dropped, drawn", [(0.0, False), (0.5, True)])
-def test_attention_that_drops_nothing_is_traced(dropped, drawn):
-    """PyTorch 2.13 says of all attention that it draws random numbers; without dropout it does not.
-
-    All stages of a step draw the same where f draws, which no trace of a whole step can repeat.
-    """
-
-    def attend(y):
-        return torch.nn.functional.scaled_dot_product_attention(y, y, y, dropout_p=dropped)
-
-    def by_hand(y):
-        for _ in range(2):
-            k = attend(y)
-            y = y + (k + attend(y + k)) / 2
-        return y
-
-    heun = RKResidual(Function(attend), "heun2", steps=2, state="shared")
-    y = tensor(2, 3, 5, 4, grad=True)
-    if drawn:
-        heun(y)
-    else:
-        assert_same(heun, by_hand, y, tolerance=1e-5)
-    assert is_traced(heun) is not drawn
-
-
 def test_an_error_in_f_surfaces_as_itself():
     class Mine(Exception):
         pass
@@ -391,14 +366,6 @@ def test_third_derivatives():
             value = weighted(gradient)
         found.append(gradient)
     np.testing.assert_allclose(numpy(found[0]), numpy(found[1]), rtol=1e-4, atol=1e-3)
-
-
-def test_gradient_penalty_of_a_random_layer_is_refused():
-    ours, _ = euler(keras.layers.Dropout(0.5))
-    y = tensor(4, 3, grad=True)
-    value = weighted(ours(y, training=True))
-    with pytest.raises(RuntimeError, match="draws random numbers"):
-        torch.autograd.grad(value, y, create_graph=True)
 
 
 def test_gradient_penalty_leaves_state_alone():

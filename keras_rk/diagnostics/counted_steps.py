@@ -241,7 +241,6 @@ class CountedSteps(Integration):
             outputs=(tuple(rows[n][0] for n in changing), (y,) if path else ()),
             key=(*key, path),
             traceable=key[-1],
-            one_draw=self.policy.noise == "per_step" and len(self.plan.stages) > 1,
         )
         left = tuple(
             ops.concatenate([values, rows[n][total:]], axis=0)

@@ -138,7 +138,6 @@ class BlockLoop:
             key=(*(part.effects.kind for part in self.parts), self.path, len(columns), len(rest)),
             traceable=steps == 1 and all(part.effects.traceable for part in self.parts),
             remat=self.integration.remat == "step" and steps == 1,
-            one_draw=self.integration.policy.noise == "per_step" and len(plan.stages) > 1,
         )
 
     def _block(self, carry: tuple, x: tuple, constants: tuple) -> tuple:

@@ -99,7 +99,6 @@ class Loop:
         traceable: bool = True,
         unroll: bool = False,
         remat: bool = False,
-        one_draw: bool = False,
     ) -> tuple[Any, Any]:
         """The last carry, and the outputs of all iterations, stacked.
 
@@ -112,11 +111,10 @@ class Loop:
             remat: whether the backward pass computes each iteration again from its arguments, as in
                 `remat`, so that memory grows by one carry for each iteration (on TensorFlow by its
                 slices, too). What is unrolled would save little; `unroll` has no effect then.
-            one_draw: whether the body turns PyTorch's generator back, which no trace can.
         """
         arguments = body, carry, xs, constants, length, outputs, remat
         if _is("torch") and traceable:
-            return _native().scan(*arguments, self.traces, (key, self._compiled, one_draw))
+            return _native().scan(*arguments, self.traces, (key, self._compiled))
         in_graph = is_making_graph((carry, xs, constants))
         if in_graph and (remat or not unroll):
             return _native().scan(*arguments)
@@ -147,7 +145,7 @@ class Loop:
                 once for each key.
         """
         if _is("jax", "torch"):
-            trace = (key, self._compiled, True) if traceable else None
+            trace = (key, self._compiled) if traceable else None
             return _native_marches().march(marching, state, constants, self.traces, trace)
         if _is("tensorflow"):
             return _native_marches().march(marching, state, constants)

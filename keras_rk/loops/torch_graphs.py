@@ -13,6 +13,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 aten = torch.ops.aten
+FUNCTIONAL = {aten.bernoulli_.float: aten.bernoulli.p}  # with other names than a "_" less
 SAME = {aten.mul.Scalar: aten.mul.Tensor, aten.div.Scalar: aten.div.Tensor}
 VIEWS = (aten.view.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default)
 
@@ -24,7 +25,7 @@ def drop_writes(module: GraphModule) -> None:
         functional = _without_write(node)
         if functional is None or not _is_own(node.args[0], node):
             continue
-        written, node.target = node.args[0], functional
+        written, node.args, node.target = node.args[0], _completed(node), functional
         for later in set(written.users).intersection(nodes[number + 1 :]):
             later.replace_input_with(written, node)
     clean(module)
@@ -85,12 +86,15 @@ def is_random(module: GraphModule) -> bool:
 
 
 def _draws(node: Node) -> bool:
+    return draws(node.target, node.args, node.kwargs)
+
+
+def draws(operation: Any, arguments: tuple, options: dict) -> bool:
     """Whether an operation draws random numbers: attention has dropout, and may drop nothing."""
-    if torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
+    if torch.Tag.nondeterministic_seeded not in getattr(operation, "tags", ()):
         return False
-    schema = getattr(node.target, "_schema", None)
-    names = [] if schema is None else [argument.name for argument in schema.arguments]
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    names = [argument.name for argument in operation._schema.arguments]
+    given = {**dict(zip(names, arguments, strict=False)), **options}
     return "dropout_p" not in names or given.get("dropout_p", 0.0) != 0.0
 
 
@@ -140,7 +144,16 @@ def _without_write(node: Node) -> Any:
         return None
     if len({getattr(value(x), "dtype", None) for x in node.all_input_nodes}) > 1:
         return None  # what is written has the dtype of what was there before
-    return getattr(getattr(aten, packet[:-1], None), overload, None)
+    found = getattr(getattr(aten, packet[:-1], None), overload, None)
+    return FUNCTIONAL.get(node.target, found)
+
+
+def _completed(node: Node) -> tuple:
+    """The arguments of an operation, with those that have a default: another may have none."""
+    missing = node.target._schema.arguments[len(node.args) :]
+    return *node.args, *(
+        x.default_value for x in missing if not (x.kwarg_only or x.name in node.kwargs)
+    )
 
 
 def _is_own(written: Node, writer: Node) -> bool:

@@ -45,6 +45,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.utils.checkpoint import checkpoint
 
 from keras_rk.loops.common import Body, flatten, pack, rematerialised, scan_in_python
+from keras_rk.loops.torch_recording import recording
 from keras_rk.loops.torch_traces import Traced, lookup
 
 
@@ -269,9 +270,14 @@ def _drawing_again(states: Sequence[Any], device: Any) -> Iterator[None]:
         yield
 
 
-def generator_states(y: Any) -> list | None:
-    """Those that f at y draws from; None where y is symbolic or the backend is another."""
+def generator_states(y: Any) -> Any:
+    """Those that f at y draws from; None where y is symbolic.
 
+    While a trace is recorded, a number that stands for them.
+    """
+    recorder = recording()
+    if recorder is not None:
+        return recorder.position
     symbolic = y.is_meta or type(y) not in (torch.Tensor, torch.nn.Parameter)
     if symbolic or get_proxy_mode() is not None or torch.compiler.is_compiling():
         return None
@@ -285,7 +291,12 @@ def _generators_for(device: Any) -> list:
     return states
 
 
-def set_generators(states: Sequence[Any], device: Any) -> None:
+def set_generators(states: Any, device: Any) -> None:
+    """To what `generator_states` has said."""
+    recorder = recording()
+    if recorder is not None:
+        recorder.draw_again(states)
+        return
     torch.random.set_rng_state(states[0])
     for state in states[1:]:
         torch.get_device_module(device).set_rng_state(state, device)
@@ -318,9 +329,10 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scan: _TracedScan, *inputs: Any) -> tuple:
+        states = _generators_for(inputs[0].device) if scan.traced.is_random else []
         outputs, saved = scan.forward(inputs)
-        ctx.scan, ctx.inputs = scan, len(inputs)
-        ctx.save_for_backward(*inputs, *saved)
+        ctx.scan, ctx.inputs, ctx.states = scan, len(inputs), len(states)
+        ctx.save_for_backward(*inputs, *states, *saved)
         differentiable = scan.traced.differentiable
         constant = [x for place, x in enumerate(outputs) if place not in differentiable]
         ctx.mark_non_differentiable(*constant)
@@ -328,27 +340,28 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *tangents: Any) -> tuple:
-        scan, saved = ctx.scan, ctx.saved_tensors
+        scan, kept = ctx.scan, ctx.saved_tensors
+        a, b = ctx.inputs, ctx.inputs + ctx.states
+        inputs, states, saved = kept[:a], kept[a:b], kept[b:]
         if torch.is_grad_enabled():  # derivatives of the gradient are asked for
-            gradients = _differentiable_gradients(scan, saved[: ctx.inputs], tangents)
+            gradients = _differentiable_gradients(scan, inputs, states, tangents)
         else:
-            gradients = scan.backward(saved[: ctx.inputs], saved[ctx.inputs :], tangents)
+            gradients = scan.backward(inputs, saved, tangents)
         return (None, *(gradients.get(place) for place in range(ctx.inputs)))
 
 
 def _differentiable_gradients(
-    scan: _TracedScan, inputs: Sequence[Any], tangents: Sequence[Any]
+    scan: _TracedScan, inputs: Sequence[Any], states: Sequence[Any], tangents: Sequence[Any]
 ) -> dict[int, Any]:
-    """The gradients once more, computed such that they can be differentiated."""
+    """The gradients once more, computed such that they can be differentiated.
 
-    if scan.traced.is_random:
-        raise RuntimeError(
-            "Gradients of gradients cannot pass a loop over blocks or steps whose layer draws "
-            "random numbers: use `stack.unstack()`, or `steps=1` several times."
-        )
+    Args:
+        states: those of the generators before the loop, where it draws from them.
+    """
     # One input may depend on another by what comes before the loop: aliases do not.
     inputs = [x.view_as(x) if x.requires_grad else x for x in inputs]
-    outputs = scan.direct(*inputs)
+    with _drawing_again(states, inputs[0].device):
+        outputs = scan.direct(*inputs)
     active = [n for n in scan.traced.with_gradient if inputs[n].requires_grad]
     found = torch.autograd.grad(
         [outputs[place] for place in scan.traced.differentiable],

@@ -14,13 +14,20 @@ from typing import Any
 
 import torch
 from torch.fx import Graph, Node
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._pytree import tree_leaves
 
-from keras_rk.loops.torch_graphs import Part
+from keras_rk.loops.torch_graphs import Part, draws
 
 aten = torch.ops.aten
 DEVICE = torch.ops.prim.device.default
 MAKES_A_CONSTANT = (aten.lift_fresh.default, aten.lift_fresh_copy.default)
+
+
+def recording() -> Recorder | None:
+    """What is being recorded."""
+    mode = _get_current_dispatch_mode()
+    return mode if isinstance(mode, Recorder) else None
 
 
 class Recorder(TorchDispatchMode):
@@ -31,11 +38,15 @@ class Recorder(TorchDispatchMode):
     Attributes:
         taken: what was made in an earlier recording and is used in this one; the first arguments
             of the graph, before its inputs.
+        position: how many times random numbers were drawn, less those that are to be drawn again.
     """
 
     def __init__(self, inputs: Sequence[Any], earlier: Recorder | None = None) -> None:
         super().__init__()
         self.taken: list[Any] = []
+        self.position = 0
+        self._begins_earlier = False
+        self._drawn: list[tuple[tuple, Node]] = []
         self._earlier = earlier
         self._graph = Graph()
         self._constants = torch.nn.Module()
@@ -63,10 +74,59 @@ class Recorder(TorchDispatchMode):
             self._known[id(results)] = results, self._node(arguments[0])
         elif operation in MAKES_A_CONSTANT and not self._knows(arguments[0]):
             self._keep(results, self._constant(arguments[0]))
+        elif draws(operation, arguments, options):
+            self._draw(operation, arguments, options, results)
         else:
-            nodes = self._nodes(arguments), self._nodes(options)
-            self._keep_all(results, self._graph.call_function(operation, *nodes))
+            self._call(operation, arguments, options, results)
         return results
+
+    def draw_again(self, states: Any) -> None:
+        """What is drawn next are the numbers that were drawn at an earlier position.
+
+        Args:
+            states: the position; or those of generators, from before the recording.
+        """
+        if isinstance(states, int):
+            self.position = states
+        else:
+            self._begins_earlier = True
+
+    @property
+    def turns_back(self) -> bool:
+        """Whether the generator is turned back to before the recording, or at its end."""
+        return self._begins_earlier or self.position < len(self._drawn)
+
+    def _draw(self, operation: Any, arguments: tuple, options: dict, numbers: Any) -> None:
+        """Records new random numbers, or earlier ones in their place."""
+        place, self.position = self.position, self.position + 1
+        given = tree_leaves((arguments, options))
+        kind = (
+            operation,
+            *(repr(x) for x in given if not isinstance(x, torch.Tensor)),
+            *((x.shape, x.dtype, x.device) for x in tree_leaves(numbers)),
+        )
+        if place == len(self._drawn):
+            self._call(operation, arguments, options, numbers)
+            (first, *_) = tree_leaves(numbers)
+            kept = self._graph.call_function(aten.clone.default, (self._node(first),))
+            kept.meta["val"] = first
+            self._drawn.append((kind, kept))
+            return
+        earlier, kept = self._drawn[place]
+        tensors = [x for x in given if isinstance(x, torch.Tensor)]
+        is_in_place = operation._schema.is_mutable
+        takes_shape = is_in_place or operation._schema.name.endswith("_like")
+        if kind != earlier or len(tensors) > takes_shape or not isinstance(numbers, torch.Tensor):
+            raise RuntimeError(f"{operation} draws what no earlier numbers can stand for")
+        if is_in_place:
+            node = self._graph.call_function(aten.copy_.default, (self._node(tensors[0]), kept))
+        else:
+            node = self._graph.call_function(aten.clone.default, (kept,))
+        self._keep(numbers, node)
+
+    def _call(self, operation: Any, arguments: tuple, options: dict, results: Any) -> None:
+        nodes = self._nodes(arguments), self._nodes(options)
+        self._keep_all(results, self._graph.call_function(operation, *nodes))
 
     def _knows(self, x: Any) -> bool:
         return id(x) in self._known or (self._earlier is not None and self._earlier._knows(x))

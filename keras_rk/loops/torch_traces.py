@@ -77,7 +77,7 @@ def lookup(
         if key not in traces:
             if len(traces) >= MOST_TRACES:
                 traces.pop(next(iter(traces)))
-            traces[key] = _trace(step, inputs, needs, changing, key[1], key[2])
+            traces[key] = _trace(step, inputs, needs, changing, key[1])
         return traces[key]
 
 
@@ -87,11 +87,10 @@ def _trace(
     needs: list[bool],
     changing: int,
     compiled: bool,
-    one_draw: bool,
 ) -> Traced | None:
     """`step` as graphs, or None where they would not compute what its Python code does."""
     try:
-        forward, backward, length, differentiable = _recorded(step, inputs, needs)
+        forward, backward, length, differentiable, turns_back = _recorded(step, inputs, needs)
     except Exception:
         return None
     parts = forward, backward
@@ -100,7 +99,7 @@ def _trace(
     if torch_graphs.is_random(backward):  # it would draw again what the forward pass has drawn
         return None
     is_random = torch_graphs.is_random(forward)
-    if is_random and one_draw:
+    if is_random and turns_back:
         return None
     with_gradient = tuple(place for place, need in enumerate(needs) if need)
     returned = torch_graphs.output_of(backward.graph).args[0]
@@ -132,8 +131,10 @@ def _trace(
 
 def _recorded(
     step: Callable, inputs: list, needs: list[bool]
-) -> tuple[Part, Part, int, tuple[int, ...]]:
+) -> tuple[Part, Part, int, tuple[int, ...], bool]:
     """Graphs of `step` and of its gradients, how many outputs it has, and which have gradients.
+
+    And whether it draws again what was drawn before it, which no graph can.
 
     It is recorded together with its gradients as autograd computes them, so that a gradient of
     its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such; and on
@@ -163,7 +164,7 @@ def _recorded(
                 )
     backward = backwards.finish(gradients)
     forward = forwards.finish([*outputs, *backwards.taken])
-    return forward, backward, len(outputs), differentiable
+    return forward, backward, len(outputs), differentiable, forwards.turns_back
 
 
 def _saved(x: Any) -> tuple[Any, int]:

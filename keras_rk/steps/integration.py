@@ -229,7 +229,6 @@ class Integration:
                 traceable=effects.traceable,
                 unroll=self.remat is None and self.evaluations <= UNROLLED,
                 remat=self.remat == "step",
-                one_draw=self.policy.noise == "per_step" and stages > 1,
             )
         y, written, sums = carry
         left, states, dense = kept
