@@ -11,8 +11,9 @@ and backwards, as a graph of PyTorch's own operations, and that graph is called 
     torch_calls      the same operations, called with less Python in between
 
 *What is traced*: whatever computes with tensors alone. An f that chooses by values, turns a seed
-into a Python number, leaves PyTorch, or draws again what it has drawn is not; its loop runs in
-Python. Neither is a loop inside of somebody else's trace (export, `torch.compile`, functorch), or
+into a Python number, or leaves PyTorch is not; its loop runs in Python. All stages of a step draw the
+same random numbers: in a trace, later ones take those of the first, so what is drawn may not depend
+on y then (as it does on a GPU, where dropout is one operation). Neither is a loop inside of somebody else's trace (export, `torch.compile`, functorch), or
 under autocast. With `jit_compile` the two graphs are compiled, and none of the rewriting below is
 needed. A layer keeps its newest 32 traces, one for each kind of inputs.
 
