@@ -217,9 +217,7 @@ def size(layer):
 def _equations(layer):
     import jax
 
-    def count(jaxpr):
-        inner = [jax.core.jaxprs_in_params(equation.params) for equation in jaxpr.eqns]
-        return len(jaxpr.eqns) + sum(count(part) for parts in inner for part in parts)
+    from keras_rk.loops.jax_loops import equations
 
     values = [[v.value for v in part] for part in variables(layer)]
 
@@ -228,7 +226,8 @@ def _equations(layer):
         return ops.sum(result**2), state
 
     gradient = jax.grad(loss, has_aux=True)
-    return count(jax.make_jaxpr(gradient)(*values, ops.convert_to_tensor(normal(4, 3))).jaxpr)
+    jaxpr = jax.make_jaxpr(gradient)(*values, ops.convert_to_tensor(normal(4, 3)))
+    return len(list(equations({"jaxpr": jaxpr})))
 
 
 def variables(layer):

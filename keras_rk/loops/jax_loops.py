@@ -8,7 +8,6 @@ from typing import Any
 import jax
 from jax import numpy as jnp
 from jax.extend import core
-from jax.extend.core.primitives import remat_p
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
@@ -23,7 +22,9 @@ CHEAP = frozenset(
     "sqrt square squeeze stop_gradient sub transpose xor".split()
 )
 SMALL = 2**24  # bytes of all that a loop computes: to weigh what it keeps would take longer
-CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "jit"))  # cheap if all within them is
+# Cheap if all within them is; `pjit` is what JAX 0.5 calls `jit`.
+CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "jit", "pjit"))
+REMAT = "remat2"  # what `jax.checkpoint` leaves in a jaxpr
 
 
 def is_compiling(arguments: Any) -> bool:
@@ -101,7 +102,7 @@ def is_kept(primitive: Any, *_: Any, **params: Any) -> bool:
 
 def may_compute_again(jaxpr: core.ClosedJaxpr) -> bool:
     """Whether a loop may choose for its body: it has no effects, and does not choose by itself."""
-    chosen = (equation.primitive is remat_p for equation in equations({"jaxpr": jaxpr}))
+    chosen = (equation.primitive.name == REMAT for equation in equations({"jaxpr": jaxpr}))
     return not jaxpr.effects and not any(chosen)
 
 
