@@ -118,6 +118,25 @@ def test_attention_that_drops_nothing_draws_nothing():
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+class Generated(L.Layer):
+    """Draws from a generator of its own, which advances from stage to stage."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = torch.Generator()
+
+    def call(self, y):
+        return y * torch.rand(y.shape, generator=self.generator)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_generator_of_its_own_is_drawn_from_in_python(method):
+    f = Generated()
+    layer = RKResidual(f, method, 0.1, steps=3)
+    layer(tensor(2, 3))
+    assert not is_traced(layer)
+
+
 class Counting(L.Layer):
     """Draws as many numbers as there were calls."""
 

@@ -11,11 +11,12 @@ and backwards, as a graph of PyTorch's own operations, and that graph is called 
     torch_calls      the same operations, called with less Python in between
 
 *What is traced*: whatever computes with tensors alone. An f that chooses by values, turns a seed
-into a Python number, or leaves PyTorch is not; its loop runs in Python. All stages of a step draw the
-same random numbers: in a trace, later ones take those of the first, so what is drawn may not depend
-on y then (as it does on a GPU, where dropout is one operation). Neither is a loop inside of somebody else's trace (export, `torch.compile`, functorch), or
-under autocast. With `jit_compile` the two graphs are compiled, and none of the rewriting below is
-needed. A layer keeps its newest 32 traces, one for each kind of inputs.
+into a Python number, or leaves PyTorch is not; its loop runs in Python. All stages of a step draw
+the same random numbers: in a trace, later ones take those of the first, so what is drawn may not
+depend on y then (as it does on a GPU, where dropout is one operation). Neither is a loop inside of
+somebody else's trace (export, `torch.compile`, functorch), or under autocast. With `jit_compile`
+the two graphs are compiled, and none of the rewriting below is needed. A layer keeps its newest 32
+traces, one for each kind of inputs.
 
 *What the rewriting buys*: CPU time of a training step without one of them, divided by that with
 all (examples/benchmarks/rewriting.py, one thread, 9 rounds, PyTorch 2.13). Blocks: 50 blocks of

@@ -100,6 +100,8 @@ class Recorder(TorchDispatchMode):
         """Records new random numbers, or earlier ones in their place."""
         place, self.position = self.position, self.position + 1
         given = tree_leaves((arguments, options))
+        if any(isinstance(x, torch.Generator) for x in given):
+            raise RuntimeError(f"{operation} draws from a generator of its own")
         kind = (
             operation,
             *(repr(x) for x in given if not isinstance(x, torch.Tensor)),
