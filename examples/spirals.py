@@ -368,7 +368,8 @@ class Progress:
 def print_table(records: list[Record]) -> None:
     width = max(len(record["network"]) for record in records)
     epochs = min(LAST, len(records[0]["history"]["val_accuracy"]))
-    print(f"\ntrain: in the end. test: mean and range of the last {epochs} epochs.")
+    print("\ntrain: in the end, evaluated (in the lines above: the mean over an epoch, in training)")
+    print(f"test: mean and range of the last {epochs} epochs")
     print(f"{'network':{width}}  parameters   train    {'test':22}  seconds")
     for record in records:
         mean, low, high = at_the_end(record)
@@ -406,7 +407,7 @@ def run(networks: list[str], settings: dict[str, Any], folder: Folder) -> None:
     _, _, x_test, y_test = paper_data(settings["seed"])
     folder.write_pictures(ordered, title(settings), extent=EXTENT, x_test=x_test, y_test=y_test)
     print_table(ordered)
-    print(f"\n{time.perf_counter() - start:.0f} s. Pictures and history:")
+    print(f"\n{time.perf_counter() - start:.0f} s in this call. Pictures and history:")
     for name in ("curves.png", "regions.png", "history.csv"):
         print(f"  {folder.path / name}")
 

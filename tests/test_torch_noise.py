@@ -106,6 +106,18 @@ def test_gradients_of_gradients(monkeypatch, name, method):
     assert torch.equal(state, state_in_python)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_gradients_at_a_transposed_y(method):
+    """Numbers are drawn in the order of memory, and a trace sees contiguous tensors alone."""
+    layer = layer_of("steps", L.Dropout(0.5), method)
+    y = tensor(5, 4).t().requires_grad_()
+    value = weighted(layer(y, training=True))
+    assert is_traced(layer)
+    (once,) = torch.autograd.grad(value, y, retain_graph=True)
+    (again,) = torch.autograd.grad(value, y, create_graph=True)
+    close(once, again)
+
+
 def test_attention_that_drops_nothing_draws_nothing():
     """PyTorch 2.13 says of all attention that it is random; without dropout it is not."""
     y = keras.Input((5, 4))

@@ -360,8 +360,9 @@ def _differentiable_gradients(
     Args:
         states: those of the generators before the loop, where it draws from them.
     """
-    # One input may depend on another by what comes before the loop: aliases do not.
-    inputs = [x.view_as(x) if x.requires_grad else x for x in inputs]
+    # One input may depend on another by what comes before the loop: aliases do not. The trace saw
+    # contiguous ones; random numbers are drawn in the order of memory.
+    inputs = [(x.view_as(x) if x.requires_grad else x).contiguous() for x in inputs]
     with _drawing_again(states, inputs[0].device):
         outputs = scan.direct(*inputs)
     active = [n for n in scan.traced.with_gradient if inputs[n].requires_grad]
