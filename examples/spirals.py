@@ -368,7 +368,9 @@ class Progress:
 def print_table(records: list[Record]) -> None:
     width = max(len(record["network"]) for record in records)
     epochs = min(LAST, len(records[0]["history"]["val_accuracy"]))
-    print("\ntrain: in the end, evaluated (in the lines above: the mean over an epoch, in training)")
+    print(
+        "\ntrain: in the end, evaluated (in the lines above: the mean over an epoch, in training)"
+    )
     print(f"test: mean and range of the last {epochs} epochs")
     print(f"{'network':{width}}  parameters   train    {'test':22}  seconds")
     for record in records:
