@@ -14,6 +14,7 @@ if BACKEND != "torch":
     pytest.skip("traces of PyTorch", allow_module_level=True)
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from keras_rk.loops import torch_loops
 from tests.test_torch_traces import Function, close, is_traced, tensor, weighted
@@ -141,12 +142,80 @@ class Generated(L.Layer):
         return y * torch.rand(y.shape, generator=self.generator)
 
 
+def drawn_from_a_seed(y):
+    with torch.random.fork_rng([]):
+        torch.manual_seed(3)
+        return y * torch.rand(y.shape)
+
+
+def drawn_twice(y):
+    state = torch.random.get_rng_state()
+    once = torch.rand(y.shape)
+    torch.random.set_rng_state(state)
+    return y * once + torch.rand(y.shape)
+
+
+def seeded(y):
+    noise = torch.rand(y.shape)
+    torch.manual_seed(5)
+    return y * noise
+
+
+def of_a_range(y):
+    """PyTorch calls this operation `random_.from`, which is no name in Python."""
+    return y * torch.empty_like(y).random_(2, 5)
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_a_generator_of_its_own_is_drawn_from_in_python(method):
-    f = Generated()
+@pytest.mark.parametrize(
+    "f", [Generated, *(lambda f=f: Function(f) for f in (drawn_from_a_seed, drawn_twice, seeded))]
+)
+def test_an_f_with_a_generator_or_a_seed_of_its_own_runs_in_python(f, method):
+    f = f()
     layer = RKResidual(f, method, 0.1, steps=3)
     layer(tensor(2, 3))
     assert not is_traced(layer)
+
+
+def test_an_operation_with_a_name_that_python_does_not_have():
+    layer = RKResidual(Function(of_a_range), "heun2", 0.1, steps=3)
+    layer(tensor(2, 3))
+    assert not is_traced(layer)
+
+
+class Watching(TorchDispatchMode):
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        return operation(*arguments, **(options or {}))
+
+
+def test_a_mode_inside_f(monkeypatch):
+    inner = RKResidual(L.Dropout(0.5), "heun2", 0.5)
+
+    def f(y):
+        with Watching():
+            return inner(y, training=True)
+
+    layer = RKResidual(Function(f), "euler", 0.1, steps=3)
+    y = tensor(4, 5, grad=True)
+    layer(y, training=True)
+    found, state = results(layer, y)
+    in_python(monkeypatch)
+    expected, state_in_python = results(layer, y)
+    for one, other in zip(found, expected, strict=True):
+        close(one, other, 1e-5)
+    assert torch.equal(state, state_in_python)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_first_call_draws_as_later_ones_do(compiled):
+    """Tracing and compiling run f, or its graph, once more."""
+    layer = RKStack(L.Dropout(0.5), 3, "heun2", 0.5, jit_compile=compiled)
+    y = tensor(4, 5, grad=True)
+    layer.build(y.shape)
+    (first, state), (second, state_after) = results(layer, y), results(layer, y)
+    for one, other in zip(first, second, strict=True):
+        close(one, other)
+    assert torch.equal(state, state_after)
 
 
 class Counting(L.Layer):

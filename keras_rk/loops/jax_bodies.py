@@ -1,17 +1,17 @@
-"""The body of a loop of JAX as a jaxpr: nothing twice, and convolutions in fast forms.
+"""The body of a loop of JAX as a jaxpr: no number drawn twice, convolutions in fast forms.
 
-Stages of a step often compute the same: what follows from weights, from times and, above all, from
-seeds, since all stages of a step draw the same numbers. XLA finds equal operations by itself, but
-not random numbers in the body of a loop: on a CPU these are loops of their own by then.
+All stages of a step draw the same random numbers, each for itself. XLA merges equal operations, but
+not these, in the gradient of a loop: on a CPU drawing is a loop of its own by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from jax import numpy as jnp
 from jax.extend import core
 
 from keras_rk.loops.jax_convolutions import with_fast_convolutions
@@ -42,7 +42,11 @@ def traced(function: Callable[..., Any], arguments: tuple) -> tuple[core.ClosedJ
 
 
 def merged(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
-    """A jaxpr that computes once what it has computed twice."""
+    """A jaxpr that computes once what it has computed twice from seeds and other integers.
+
+    No gradient passes there: one of two equal calls may have a gradient of its own otherwise, which
+    need not be that of both together.
+    """
     jaxpr = closed if isinstance(closed, core.Jaxpr) else closed.jaxpr
     known: dict[Any, Any] = {}
     same: dict[Any, Any] = {}
@@ -50,23 +54,28 @@ def merged(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     def first(x: Any) -> Any:
         return x if isinstance(x, core.Literal) else same.get(x, x)
 
-    equations = []
+    kept = []
     for equation in jaxpr.eqns:
         inputs = [first(x) for x in equation.invars]
         if any(x is not y for x, y in zip(inputs, equation.invars, strict=True)):
             equation = equation.replace(invars=inputs)
         earlier = known.setdefault(_key(equation), equation)
         if earlier is equation:
-            equations.append(equation)
+            kept.append(equation)
         else:
             same.update(zip(equation.outvars, earlier.outvars, strict=True))
-    jaxpr = jaxpr.replace(eqns=equations, outvars=[first(x) for x in jaxpr.outvars])
+    jaxpr = jaxpr.replace(eqns=kept, outvars=[first(x) for x in jaxpr.outvars])
     return jaxpr if isinstance(closed, core.Jaxpr) else closed.replace(jaxpr=jaxpr)
 
 
 def _key(equation: Any) -> Any:
     """What two equations have in common only if they compute the same."""
-    if equation.effects or equation.primitive.name == DRAWS_ANEW:
+    inner = equations(equation.params)
+    if (
+        equation.effects
+        or any(map(_is_differentiable, equation.invars))
+        or any(one.primitive.name == DRAWS_ANEW for one in (equation, *inner))
+    ):
         return id(equation)
     inputs = [
         (x.aval, np.asarray(x.val).tobytes()) if isinstance(x, core.Literal) else x
@@ -74,7 +83,11 @@ def _key(equation: Any) -> Any:
     ]
     outputs = [type(x) for x in equation.outvars]  # one that nobody asked for is there no more
     params = [(name, *_identity(value)) for name, value in sorted(equation.params.items())]
-    return equation.primitive, *inputs, *outputs, *params
+    return equation.primitive, repr(equation.ctx), *inputs, *outputs, *params
+
+
+def _is_differentiable(x: Any) -> bool:
+    return not isinstance(x, core.Literal) and jnp.issubdtype(x.aval.dtype, jnp.inexact)
 
 
 def _identity(value: Any) -> tuple:
@@ -86,3 +99,15 @@ def _identity(value: Any) -> tuple:
     except TypeError:
         return type(value), id(value)
     return type(value), value
+
+
+def equations(params: dict) -> Iterator[Any]:
+    """All operations in the parameters of another one."""
+    for value in params.values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, core.ClosedJaxpr):
+                part = part.jaxpr
+            if isinstance(part, core.Jaxpr):
+                for equation in part.eqns:
+                    yield equation
+                    yield from equations(equation.params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jax.extend import core
 from keras import ops
 
 from keras_rk.loops.common import Body, flatten
-from keras_rk.loops.jax_bodies import traced
+from keras_rk.loops.jax_bodies import equations, traced
 
 # What takes no longer to compute again than to write to memory and read back. It may differ in the
 # last digit then, so there are no comparisons: the gradient of a maximum asks where it was. For the
@@ -55,7 +55,7 @@ def scan(
         if again:
             # The loops of both passes keep apart what would be merged without them.
             run = jax.checkpoint(run, prevent_cse=False)
-        elif length * computed(jaxpr) > SMALL and may_compute_again(jaxpr):
+        elif is_large(length * computed(jaxpr)) and may_compute_again(jaxpr):
             run = sparing(run, jax.tree.leaves(arguments))
         return jax.tree.unflatten(structure, run(*jax.tree.leaves(arguments)))
 
@@ -87,6 +87,11 @@ def computed(jaxpr: core.ClosedJaxpr) -> int:
     return total([x.aval for equation in jaxpr.eqns for x in equation.outvars])
 
 
+def is_large(size: Any) -> bool:
+    """Whether so many bytes are worth weighing; what nobody knows yet is."""
+    return not isinstance(size, int) or size > SMALL
+
+
 def total(values: list) -> int:
     return sum(x.size * x.dtype.itemsize for x in values if hasattr(x, "dtype"))
 
@@ -104,18 +109,6 @@ def may_compute_again(jaxpr: core.ClosedJaxpr) -> bool:
     """Whether a loop may choose for its body: it has no effects, and does not choose by itself."""
     chosen = (equation.primitive.name == REMAT for equation in equations({"jaxpr": jaxpr}))
     return not jaxpr.effects and not any(chosen)
-
-
-def equations(params: dict) -> Iterator[Any]:
-    """All operations in the parameters of another one."""
-    for value in params.values():
-        for part in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(part, core.ClosedJaxpr):
-                part = part.jaxpr
-            if isinstance(part, core.Jaxpr):
-                for equation in part.eqns:
-                    yield equation
-                    yield from equations(equation.params)
 
 
 def repeat(body: Callable[[Any, Any], Any], carry: Any, count: Any) -> Any:

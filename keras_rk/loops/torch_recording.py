@@ -14,20 +14,21 @@ from typing import Any
 
 import torch
 from torch.fx import Graph, Node
-from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils._pytree import tree_leaves
 
 from keras_rk.loops.torch_graphs import Part, draws
 
 aten = torch.ops.aten
 DEVICE = torch.ops.prim.device.default
+FIRST_SEED = 7_106_223_341_659  # no seed that anybody else sets
 MAKES_A_CONSTANT = (aten.lift_fresh.default, aten.lift_fresh_copy.default)
 
 
 def recording() -> Recorder | None:
     """What is being recorded."""
-    mode = _get_current_dispatch_mode()
-    return mode if isinstance(mode, Recorder) else None
+    found = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, Recorder)]
+    return found[-1] if found else None
 
 
 class Recorder(TorchDispatchMode):
@@ -47,6 +48,8 @@ class Recorder(TorchDispatchMode):
         self.position = 0
         self._begins_earlier = False
         self._drawn: list[tuple[tuple, Node]] = []
+        self._seed = FIRST_SEED
+        torch.random.default_generator.manual_seed(FIRST_SEED)
         self._earlier = earlier
         self._graph = Graph()
         self._constants = torch.nn.Module()
@@ -93,11 +96,23 @@ class Recorder(TorchDispatchMode):
 
     @property
     def turns_back(self) -> bool:
-        """Whether the generator is turned back to before the recording, or at its end."""
-        return self._begins_earlier or self.position < len(self._drawn)
+        """Whether the generator is turned back to before the recording, at its end, or by f."""
+        return self._begins_earlier or self._is_set or self.position < len(self._drawn)
+
+    @property
+    def _is_set(self) -> bool:
+        """Whether f has set PyTorch's generator, by whose seed a recording counts its draws."""
+        return torch.random.default_generator.initial_seed() != self._seed
+
+    def _advance(self) -> None:
+        if self._is_set:
+            raise RuntimeError("f sets the state of PyTorch's generator")
+        self._seed += 1
+        torch.random.default_generator.manual_seed(self._seed)
 
     def _draw(self, operation: Any, arguments: tuple, options: dict, numbers: Any) -> None:
         """Records new random numbers, or earlier ones in their place."""
+        self._advance()
         place, self.position = self.position, self.position + 1
         given = tree_leaves((arguments, options))
         if any(isinstance(x, torch.Generator) for x in given):

@@ -114,7 +114,10 @@ def _trace(
             torch_calls.call_directly(part)
     for part in parts:
         torch_graphs.forget_values(part)
-    run: tuple[Callable, Callable] = forward.finish(), backward.finish()
+    try:
+        run: tuple[Callable, Callable] = forward.finish(), backward.finish()
+    except SyntaxError:  # an operation has the name of a keyword, as `random_.from` has
+        return None
     if compiled:
         run = _compiled(forward, backward, inputs, length, differentiable)
     return Traced(
@@ -134,14 +137,15 @@ def _recorded(
 ) -> tuple[Part, Part, int, tuple[int, ...], bool]:
     """Graphs of `step` and of its gradients, how many outputs it has, and which have gradients.
 
-    And whether it draws again what was drawn before it, which no graph can.
+    And whether it sets PyTorch's generator, which no graph can.
 
     It is recorded together with its gradients as autograd computes them, so that a gradient of
     its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such; and on
     tensors without values, which refuse to leave PyTorch: seeds that Keras turns into Python
     numbers, choices by values, and tensors that f takes from elsewhere raise an error.
     """
-    with torch.autograd.graph.saved_tensors_hooks(_saved, _unchanged), FakeTensorMode():
+    hooks = torch.autograd.graph.saved_tensors_hooks(_saved, _unchanged)
+    with torch.random.fork_rng([]), hooks, FakeTensorMode():
         examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
         forwards = Recorder(examples)
         with torch.set_grad_enabled(any(needs)), forwards:
@@ -150,6 +154,7 @@ def _recorded(
                 for x, need in zip(examples, needs, strict=True)
             ]
             outputs = step(*leaves)
+            turns_back = forwards.turns_back
         differentiable = tuple(n for n, out in enumerate(outputs) if out.requires_grad)
         tangents = [torch.empty_like(outputs[n]).contiguous() for n in differentiable]
         backwards = Recorder(tangents, forwards)
@@ -164,7 +169,7 @@ def _recorded(
                 )
     backward = backwards.finish(gradients)
     forward = forwards.finish([*outputs, *backwards.taken])
-    return forward, backward, len(outputs), differentiable, forwards.turns_back
+    return forward, backward, len(outputs), differentiable, turns_back
 
 
 def _saved(x: Any) -> tuple[Any, int]:
@@ -188,7 +193,9 @@ def _compiled(
         run = torch._inductor.compile(graph, [x.detach().contiguous() for x in inputs])
         return lambda *inputs: run(*[x.contiguous() for x in inputs])
 
-    with torch.no_grad():
+    devices = {x.device for x in inputs if x.device.type != "cpu"}
+    kind = next(iter(devices)).type if devices else "cuda"
+    with torch.random.fork_rng(list(devices), device_type=kind), torch.no_grad():
         forward = machine_code(forward, inputs)
         results = forward(*inputs)
         if differentiable:
