@@ -217,7 +217,7 @@ def size(layer):
 def _equations(layer):
     import jax
 
-    from keras_rk.loops.jax_loops import equations
+    from keras_rk.loops.jax_bodies import equations
 
     values = [[v.value for v in part] for part in variables(layer)]
 

@@ -21,8 +21,6 @@ from tests.test_torch_traces import Function, close, is_traced, tensor, weighted
 
 L = keras.layers
 METHODS = ["euler", "heun2", "rk4"]
-
-
 NATIVE = {
     "normal": lambda y: torch.sin(y) * torch.randn_like(y),
     "uniform": lambda y: y * torch.rand(4) + torch.rand(3, 1),
@@ -59,12 +57,8 @@ def layer_of(kind, f, method):
     return RKResidual(f, method, 0.2, steps=3)
 
 
-def in_python(monkeypatch):
-    monkeypatch.setattr(torch_loops, "lookup", lambda *_: None)
-
-
 def results(layer, y, further=False):
-    """The value, its gradients and, if wanted, those of a gradient penalty, of one seed."""
+    """The value, its gradients, if wanted those of a gradient penalty; and the generator then."""
     weights = [variable.value for variable in layer.trainable_weights]
     torch.manual_seed(7)
     value = layer(y, training=True)
@@ -75,6 +69,18 @@ def results(layer, y, further=False):
     return [x for x in found if x is not None], torch.random.get_rng_state()
 
 
+def assert_equal(found, expected, tolerance):
+    for one, other in zip(found[0], expected[0], strict=True):
+        close(one, other, tolerance)
+    assert torch.equal(found[1], expected[1])
+
+
+def assert_draws_as_python_does(monkeypatch, layer, y, tolerance, further=False):
+    found = results(layer, y, further)
+    monkeypatch.setattr(torch_loops, "lookup", lambda *_: None)
+    assert_equal(found, results(layer, y, further), tolerance)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("kind", ["steps", "blocks"])
@@ -83,12 +89,7 @@ def test_a_trace_draws_what_python_draws(monkeypatch, kind, name, method):
     y = tensor(2, 3, 4, grad=True)
     layer(y, training=True)
     assert is_traced(layer)
-    found, state = results(layer, y)
-    in_python(monkeypatch)
-    expected, state_in_python = results(layer, y)
-    for one, other in zip(found, expected, strict=True):
-        close(one, other, 1e-5)
-    assert torch.equal(state, state_in_python)
+    assert_draws_as_python_does(monkeypatch, layer, y, 1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -99,12 +100,7 @@ def test_gradients_of_gradients(monkeypatch, name, method):
     y = tensor(2, 3, 4, grad=True)
     layer(y, training=True)
     assert is_traced(layer)
-    found, state = results(layer, y, further=True)
-    in_python(monkeypatch)
-    expected, state_in_python = results(layer, y, further=True)
-    for one, other in zip(found, expected, strict=True):
-        close(one, other, 1e-4)
-    assert torch.equal(state, state_in_python)
+    assert_draws_as_python_does(monkeypatch, layer, y, 1e-4, further=True)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -198,12 +194,7 @@ def test_a_mode_inside_f(monkeypatch):
     layer = RKResidual(Function(f), "euler", 0.1, steps=3)
     y = tensor(4, 5, grad=True)
     layer(y, training=True)
-    found, state = results(layer, y)
-    in_python(monkeypatch)
-    expected, state_in_python = results(layer, y)
-    for one, other in zip(found, expected, strict=True):
-        close(one, other, 1e-5)
-    assert torch.equal(state, state_in_python)
+    assert_draws_as_python_does(monkeypatch, layer, y, 1e-5)
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -212,10 +203,7 @@ def test_the_first_call_draws_as_later_ones_do(compiled):
     layer = RKStack(L.Dropout(0.5), 3, "heun2", 0.5, jit_compile=compiled)
     y = tensor(4, 5, grad=True)
     layer.build(y.shape)
-    (first, state), (second, state_after) = results(layer, y), results(layer, y)
-    for one, other in zip(first, second, strict=True):
-        close(one, other)
-    assert torch.equal(state, state_after)
+    assert_equal(results(layer, y), results(layer, y), 1e-6)
 
 
 class Counting(L.Layer):

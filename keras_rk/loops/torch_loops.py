@@ -48,7 +48,7 @@ from torch.utils.checkpoint import checkpoint
 
 from keras_rk.loops.common import Body, flatten, pack, rematerialised, scan_in_python
 from keras_rk.loops.torch_recording import recording
-from keras_rk.loops.torch_traces import Traced, lookup
+from keras_rk.loops.torch_traces import Traced, lookup, same_generators
 
 
 def is_dynamo_compiling() -> bool:
@@ -267,7 +267,7 @@ def _drawing_again(states: Sequence[Any], device: Any) -> Iterator[None]:
         yield
         return
 
-    with torch.random.fork_rng([device] if len(states) > 1 else [], device_type=device.type):
+    with same_generators(device):
         set_generators(states, device)
         yield
 
@@ -296,8 +296,8 @@ def _generators_for(device: Any) -> list:
 def set_generators(states: Any, device: Any) -> None:
     """To what `generator_states` has said."""
     recorder = recording()
-    if recorder is not None:
-        recorder.draw_again(states)
+    if recorder is not None and isinstance(states, int):
+        recorder.position = states
         return
     torch.random.set_rng_state(states[0])
     for state in states[1:]:

@@ -14,7 +14,7 @@ import torch
 
 from keras_rk.loops.common import March, Marching, flatten, pack, stacked
 from keras_rk.loops.torch_loops import _TracedScan
-from keras_rk.loops.torch_traces import Traced, lookup
+from keras_rk.loops.torch_traces import Traced, lookup, same_generators
 
 
 def march(marching: Marching, state: Any, constants: Any, traces: dict, key: Any) -> March:
@@ -126,9 +126,7 @@ class _March:
         a = self.size
         sums: list = [None] * len(constants)
         active = [n for n, x in enumerate(constants) if x.requires_grad]
-        devices = [x.device for x in tangent[:1] if x.device.type != "cpu"]
-        device = devices[0].type if devices else "cuda"
-        with torch.random.fork_rng(devices, device_type=device), torch.enable_grad():
+        with same_generators(tangent[0].device), torch.enable_grad():
             for n, one in reversed(list(enumerate(saved))):
                 state = [x.detach().requires_grad_() for x in one[:a]]
                 after = self._step(*state, *one[a:], *constants)[:a]

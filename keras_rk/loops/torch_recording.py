@@ -39,14 +39,13 @@ class Recorder(TorchDispatchMode):
     Attributes:
         taken: what was made in an earlier recording and is used in this one; the first arguments
             of the graph, before its inputs.
-        position: how many times random numbers were drawn, less those that are to be drawn again.
+        position: how many times random numbers were drawn; set back, they are drawn again.
     """
 
     def __init__(self, inputs: Sequence[Any], earlier: Recorder | None = None) -> None:
         super().__init__()
         self.taken: list[Any] = []
         self.position = 0
-        self._begins_earlier = False
         self._drawn: list[tuple[tuple, Node]] = []
         self._seed = FIRST_SEED
         torch.random.default_generator.manual_seed(FIRST_SEED)
@@ -83,40 +82,29 @@ class Recorder(TorchDispatchMode):
             self._call(operation, arguments, options, results)
         return results
 
-    def draw_again(self, states: Any) -> None:
-        """What is drawn next are the numbers that were drawn at an earlier position.
+    def check_generator(self) -> None:
+        """Refuses random numbers of a function that ends where PyTorch's generator has been before.
 
-        Args:
-            states: the position; or those of generators, from before the recording.
+        A graph cannot turn it back.
         """
-        if isinstance(states, int):
-            self.position = states
-        else:
-            self._begins_earlier = True
-
-    @property
-    def turns_back(self) -> bool:
-        """Whether the generator is turned back to before the recording, at its end, or by f."""
-        return self._begins_earlier or self._is_set or self.position < len(self._drawn)
+        if self._drawn and (self._is_set or self.position < len(self._drawn)):
+            raise RuntimeError("PyTorch's generator is turned back")
 
     @property
     def _is_set(self) -> bool:
-        """Whether f has set PyTorch's generator, by whose seed a recording counts its draws."""
+        """Whether somebody has set PyTorch's generator, by whose seed a recording counts draws."""
         return torch.random.default_generator.initial_seed() != self._seed
-
-    def _advance(self) -> None:
-        if self._is_set:
-            raise RuntimeError("f sets the state of PyTorch's generator")
-        self._seed += 1
-        torch.random.default_generator.manual_seed(self._seed)
 
     def _draw(self, operation: Any, arguments: tuple, options: dict, numbers: Any) -> None:
         """Records new random numbers, or earlier ones in their place."""
-        self._advance()
-        place, self.position = self.position, self.position + 1
         given = tree_leaves((arguments, options))
-        if any(isinstance(x, torch.Generator) for x in given):
-            raise RuntimeError(f"{operation} draws from a generator of its own")
+        if self._is_set or any(isinstance(x, torch.Generator) for x in given):
+            raise RuntimeError(
+                f"{operation} draws from a generator of its own, or from a new state"
+            )
+        self._seed += 1
+        torch.random.default_generator.manual_seed(self._seed)
+        place, self.position = self.position, self.position + 1
         kind = (
             operation,
             *(repr(x) for x in given if not isinstance(x, torch.Tensor)),

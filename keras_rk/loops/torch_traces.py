@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
@@ -81,6 +82,12 @@ def lookup(
         return traces[key]
 
 
+def same_generators(device: Any) -> AbstractContextManager:
+    """Leaves the generators that are drawn from on a device as they were before."""
+    devices = [] if device.type == "cpu" else [device]
+    return torch.random.fork_rng(devices, device_type=device.type)
+
+
 def _trace(
     step: Callable,
     inputs: list,
@@ -90,7 +97,7 @@ def _trace(
 ) -> Traced | None:
     """`step` as graphs, or None where they would not compute what its Python code does."""
     try:
-        forward, backward, length, differentiable, turns_back = _recorded(step, inputs, needs)
+        forward, backward, length, differentiable = _recorded(step, inputs, needs)
     except Exception:
         return None
     parts = forward, backward
@@ -99,8 +106,6 @@ def _trace(
     if torch_graphs.is_random(backward):  # it would draw again what the forward pass has drawn
         return None
     is_random = torch_graphs.is_random(forward)
-    if is_random and turns_back:
-        return None
     with_gradient = tuple(place for place, need in enumerate(needs) if need)
     returned = torch_graphs.output_of(backward.graph).args[0]
     reached = [
@@ -134,10 +139,8 @@ def _trace(
 
 def _recorded(
     step: Callable, inputs: list, needs: list[bool]
-) -> tuple[Part, Part, int, tuple[int, ...], bool]:
+) -> tuple[Part, Part, int, tuple[int, ...]]:
     """Graphs of `step` and of its gradients, how many outputs it has, and which have gradients.
-
-    And whether it sets PyTorch's generator, which no graph can.
 
     It is recorded together with its gradients as autograd computes them, so that a gradient of
     its own (`keras.ops.custom_gradient`) or one that is stopped is in the graph as such; and on
@@ -145,7 +148,7 @@ def _recorded(
     numbers, choices by values, and tensors that f takes from elsewhere raise an error.
     """
     hooks = torch.autograd.graph.saved_tensors_hooks(_saved, _unchanged)
-    with torch.random.fork_rng([]), hooks, FakeTensorMode():
+    with same_generators(torch.device("cpu")), hooks, FakeTensorMode():  # a recorder counts by it
         examples = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in inputs]
         forwards = Recorder(examples)
         with torch.set_grad_enabled(any(needs)), forwards:
@@ -154,7 +157,7 @@ def _recorded(
                 for x, need in zip(examples, needs, strict=True)
             ]
             outputs = step(*leaves)
-            turns_back = forwards.turns_back
+            forwards.check_generator()
         differentiable = tuple(n for n, out in enumerate(outputs) if out.requires_grad)
         tangents = [torch.empty_like(outputs[n]).contiguous() for n in differentiable]
         backwards = Recorder(tangents, forwards)
@@ -169,7 +172,7 @@ def _recorded(
                 )
     backward = backwards.finish(gradients)
     forward = forwards.finish([*outputs, *backwards.taken])
-    return forward, backward, len(outputs), differentiable, turns_back
+    return forward, backward, len(outputs), differentiable
 
 
 def _saved(x: Any) -> tuple[Any, int]:
@@ -193,9 +196,7 @@ def _compiled(
         run = torch._inductor.compile(graph, [x.detach().contiguous() for x in inputs])
         return lambda *inputs: run(*[x.contiguous() for x in inputs])
 
-    devices = {x.device for x in inputs if x.device.type != "cpu"}
-    kind = next(iter(devices)).type if devices else "cuda"
-    with torch.random.fork_rng(list(devices), device_type=kind), torch.no_grad():
+    with same_generators(inputs[0].device), torch.no_grad():
         forward = machine_code(forward, inputs)
         results = forward(*inputs)
         if differentiable:
